@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.kernels;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.scheduler;
+
+import org.jspecify.annotations.NullMarked;
