@@ -1,0 +1,63 @@
+package dev.quire.kernels;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * A device: its memory, and the operations of quire.h. Used by one thread at a time. Nothing here knows of sequences or
+ * of models. Every size that reaches native code has been checked by the caller of the native function on the Java side.
+ */
+public interface Backend extends AutoCloseable {
+    /** Facts for the start-up line and for sizing. */
+    record DeviceInfo(String backend, String name, String isa, int threads, long memoryBytes) {}
+
+    /** A command list made ready to run on this backend. */
+    interface Program extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    DeviceInfo device();
+
+    /** Zeroed memory, aligned to 64 bytes. @throws KernelException when there is none left */
+    Buffer allocate(long bytes, String label);
+
+    /** Copies host bytes into a buffer. @throws IndexOutOfBoundsException when they do not fit */
+    void upload(Buffer destination, long offset, MemorySegment source);
+
+    /** Copies a buffer's bytes to the host. @throws IndexOutOfBoundsException when out of range */
+    void download(MemorySegment destination, Buffer source, long offset);
+
+    /**
+     * Packs a matrix into the layout of the kernels. {@code source} holds {@code rows} rows of {@code cols} elements of
+     * {@code type} without gaps, and is not needed afterwards.
+     *
+     * @throws IllegalArgumentException when {@code source} has another size than the shape asks for
+     */
+    Weight load(MemorySegment source, DType type, long rows, int cols, String label);
+
+    /**
+     * Checks the operands of each operation against each other and makes the list ready to run.
+     *
+     * @throws IllegalArgumentException naming the operation and the operand that does not fit
+     */
+    Program compile(List<Op> operations);
+
+    /** A step buffer that fits the limits. */
+    Step newStep(Step.Limits limits);
+
+    /**
+     * Starts the program on the step and returns; the step must not be written until {@link #await} has returned.
+     *
+     * @throws IllegalArgumentException when the step's numbers are out of the program's range (checked before any
+     *     native code sees them)
+     * @throws IllegalStateException when a program is already running
+     */
+    void submit(Program program, Step step);
+
+    /** Waits for the submitted program. @throws KernelException when it failed */
+    void await();
+
+    @Override
+    void close();
+}

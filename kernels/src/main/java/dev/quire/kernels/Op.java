@@ -1,0 +1,140 @@
+package dev.quire.kernels;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One operation of a command list. The list is recorded once per model ({@link Backend#compile}) and run for each step;
+ * sizes that change from step to step (tokens T, rows of logits R) come from the {@link Step}. Semantics, operand by
+ * operand, are those of quire.h.
+ */
+public sealed interface Op {
+    /** Which count of the step gives an operation its number of rows. */
+    enum Rows {
+        TOKENS,
+        LOGITS
+    }
+
+    /** Activation of a gated feed-forward block. */
+    enum Activation {
+        SILU,
+        GELU_TANH
+    }
+
+    /** Element type of the KV cache. */
+    enum KvType {
+        F32(4, DType.F32),
+        F16(2, DType.F16);
+
+        private final int bytes;
+        private final DType type;
+
+        KvType(int bytes, DType type) {
+            this.bytes = bytes;
+            this.type = type;
+        }
+
+        /** Bytes per element. */
+        public int bytes() {
+            return bytes;
+        }
+
+        /** The same as an element type. */
+        public DType type() {
+            return type;
+        }
+    }
+
+    /**
+     * The KV cache of one layer: K {@code [blocks, kvHeads, headDim, blockTokens]}, V
+     * {@code [blocks, kvHeads, blockTokens, headDim]}, each somewhere in a buffer.
+     */
+    record KvLayer(
+            Buffer buffer,
+            long keyOffset,
+            long valueOffset,
+            int blocks,
+            int blockTokens,
+            int kvHeads,
+            int headDim,
+            KvType type) {
+        public KvLayer {
+            long bytes = Math.multiplyExact(blockBytes(blockTokens, kvHeads, headDim, type), (long) blocks);
+            if (keyOffset < 0
+                    || valueOffset < 0
+                    || blocks < 1
+                    || Math.max(keyOffset, valueOffset) + bytes > buffer.bytes()) {
+                throw new IllegalArgumentException(buffer.label() + ": " + blocks + " blocks do not fit");
+            }
+        }
+
+        /** Bytes of one block of keys (or of values) in one layer. */
+        public static long blockBytes(int blockTokens, int kvHeads, int headDim, KvType type) {
+            if (blockTokens < 16 || blockTokens % 16 != 0 || kvHeads < 1 || headDim < 1) {
+                throw new IllegalArgumentException("blockTokens=" + blockTokens + " (a multiple of 16), kvHeads="
+                        + kvHeads + ", headDim=" + headDim);
+            }
+            return Math.multiplyExact(Math.multiplyExact((long) blockTokens * kvHeads, headDim), type.bytes());
+        }
+    }
+
+    /**
+     * Copies whole blocks of the cache, pairs from the step: for r in [0, regions), block dst of the region that begins
+     * at {@code r * regionBytes} becomes block src.
+     */
+    record CopyBlocks(Buffer cache, int regions, long regionBytes, long blockBytes) implements Op {}
+
+    /** {@code out[t] = weight[token[t]] * scale}. */
+    record Embed(Tensor out, Weight weight, float scale) implements Op {}
+
+    /** Root mean square norm of each row (Zhang and Sennrich 2019). {@code weight} holds {@code [cols]} floats. */
+    record RmsNorm(Tensor out, Tensor x, Tensor weight, float eps, Rows rows) implements Op {}
+
+    /**
+     * {@code out[r, n] = Σ_k x[r, k] W[n, k] + bias[n]}, W being the parts stacked along n (at most 3); with {@code add}
+     * the result is added to {@code out}. {@code highPrecision} matters for quantised weights only.
+     */
+    record Linear(
+            Tensor out,
+            Tensor x,
+            List<Weight> parts,
+            @Nullable Tensor bias,
+            boolean add,
+            boolean highPrecision,
+            Rows rows)
+            implements Op {
+        public Linear {
+            parts = List.copyOf(parts);
+        }
+    }
+
+    /**
+     * Splits {@code qkv [T, (heads + 2 kvHeads) headDim]}, norms heads where given, rotates q and k (RoFormer), writes q
+     * to {@code q [T, heads headDim]} and k, v into the cache at the step's slots. {@code cosSin [positions, rotaryDim]}.
+     */
+    record RopeKv(
+            Tensor q,
+            Tensor qkv,
+            @Nullable Tensor qNorm,
+            @Nullable Tensor kNorm,
+            Tensor cosSin,
+            KvLayer cache,
+            int heads,
+            int rotaryDim,
+            boolean interleaved,
+            float eps)
+            implements Op {}
+
+    /** Causal attention over the paged cache (PagedAttention, Kwon et al. 2023). q, out {@code [T, heads headDim]}. */
+    record Attention(Tensor out, Tensor q, KvLayer cache, int heads, float scale, int window, float softcap)
+            implements Op {}
+
+    /** {@code out[t, i] = act(gateUp[t, i]) gateUp[t, inner + i]}. */
+    record Gated(Tensor out, Tensor gateUp, Activation activation) implements Op {}
+
+    /** {@code out[r] = x[logitsRow[r]]}. */
+    record GatherRows(Tensor out, Tensor x) implements Op {}
+
+    /** Draws or scores the step's samples from {@code logits [R, vocab]}. */
+    record Sample(Tensor logits) implements Op {}
+}

@@ -1,0 +1,290 @@
+package dev.quire.kernels;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The inputs and outputs of one step, in host memory laid out as quire.h's {@code QrStep} and its arrays. Written by the
+ * engine thread between runs and reused; nothing is allocated per step. Fill order: {@link #clear}, then for each
+ * sequence {@link #beginSequence}, its {@link #block}s, its {@link #token}s, {@link #logits} and {@link #sample}s.
+ *
+ * <p>Capacities are checked on every write: an overflow is an {@link IndexOutOfBoundsException} here and never reaches
+ * native code. Ranges that depend on the model (token ids, positions, slots) are checked by {@link Backend#submit}.
+ */
+public final class Step implements AutoCloseable {
+    /** Entries kept for the best alternatives of a sample. */
+    public static final int MAX_LOGPROBS = 20;
+
+    /**
+     * Capacities of a step.
+     *
+     * @param tokens T, the most tokens in one step
+     * @param sequences B
+     * @param blocksPerSequence entries in a row of the block table
+     * @param logits R, the most rows of logits
+     * @param samples S
+     * @param extras the most entries of all biases, and of all counts, together
+     */
+    public record Limits(int tokens, int sequences, int blocksPerSequence, int logits, int samples, int extras) {}
+
+    /** What one sample asks for; the fields of quire.h's {@code QrSampleRow} that are not filled in by the step. */
+    public record SampleSpec(
+            float temperature,
+            float topP,
+            float minP,
+            int topK,
+            float repetition,
+            float presence,
+            float frequency,
+            int logprobs,
+            long seed,
+            int stream) {}
+
+    static final int SAMPLE_BYTES = 72;
+    static final int STRUCT_BYTES = 32 + 16 * 8;
+
+    private final Arena arena = Arena.ofShared();
+    private final Limits limits;
+    private final MemorySegment struct;
+    final MemorySegment tokens;
+    final MemorySegment positions;
+    final MemorySegment slots;
+    final MemorySegment queryStart;
+    final MemorySegment blockTable;
+    final MemorySegment logitsRow;
+    final MemorySegment copies;
+    final MemorySegment samples;
+    final MemorySegment biasToken;
+    final MemorySegment biasValue;
+    final MemorySegment countToken;
+    final MemorySegment countOutput;
+    final MemorySegment outToken;
+    final MemorySegment outLogprob;
+    final MemorySegment outTopToken;
+    final MemorySegment outTopLogprob;
+
+    private int nTokens;
+    private int nSequences;
+    private int nLogits;
+    private int nSamples;
+    private int nCopies;
+    private int nBias;
+    private int nCounts;
+    private int nBlocks;
+
+    public Step(Limits limits) {
+        this.limits = limits;
+        tokens = ints(limits.tokens);
+        positions = ints(limits.tokens);
+        slots = ints(limits.tokens);
+        queryStart = ints(limits.sequences + 1L);
+        blockTable = ints((long) limits.sequences * limits.blocksPerSequence);
+        logitsRow = ints(limits.logits);
+        copies = ints(2L * limits.sequences);
+        samples = arena.allocate((long) SAMPLE_BYTES * Math.max(1, limits.samples), 64);
+        biasToken = ints(limits.extras);
+        biasValue = ints(limits.extras);
+        countToken = ints(limits.extras);
+        countOutput = ints(limits.extras);
+        outToken = ints(limits.samples);
+        outLogprob = ints(limits.samples);
+        outTopToken = ints((long) limits.samples * MAX_LOGPROBS);
+        outTopLogprob = ints((long) limits.samples * MAX_LOGPROBS);
+        struct = arena.allocate(STRUCT_BYTES, 64);
+        struct.set(ValueLayout.JAVA_INT, 0, STRUCT_BYTES);
+        struct.set(ValueLayout.JAVA_INT, 24, limits.blocksPerSequence);
+        MemorySegment[] arrays = {
+            tokens, positions, slots, queryStart, blockTable, logitsRow, copies, samples,
+            biasToken, biasValue, countToken, countOutput, outToken, outLogprob, outTopToken, outTopLogprob
+        };
+        for (int i = 0; i < arrays.length; i++) {
+            struct.set(ValueLayout.JAVA_LONG, 32 + 8L * i, arrays[i].address());
+        }
+    }
+
+    private MemorySegment ints(long n) {
+        return arena.allocate(Integer.BYTES * Math.max(1, n), 64);
+    }
+
+    /** Forgets everything of the step before. */
+    public void clear() {
+        nTokens = 0;
+        nSequences = 0;
+        nLogits = 0;
+        nSamples = 0;
+        nCopies = 0;
+        nBias = 0;
+        nCounts = 0;
+    }
+
+    /** Copies block {@code source} to block {@code destination} before anything else of the step happens. */
+    public void copyBlock(int source, int destination) {
+        copies.setAtIndex(ValueLayout.JAVA_INT, 2L * nCopies, source);
+        copies.setAtIndex(ValueLayout.JAVA_INT, 2L * nCopies + 1, destination);
+        nCopies++;
+    }
+
+    /** Begins the next sequence; tokens, blocks and samples that follow belong to it. */
+    public void beginSequence() {
+        if (nSequences >= limits.sequences) {
+            throw new IndexOutOfBoundsException("a step holds at most " + limits.sequences + " sequences");
+        }
+        queryStart.setAtIndex(ValueLayout.JAVA_INT, nSequences, nTokens);
+        nSequences++;
+        queryStart.setAtIndex(ValueLayout.JAVA_INT, nSequences, nTokens);
+        nBlocks = 0;
+    }
+
+    /** Appends a block to the current sequence's block table. */
+    public void block(int id) {
+        if (nBlocks >= limits.blocksPerSequence) {
+            throw new IndexOutOfBoundsException("a sequence holds at most " + limits.blocksPerSequence + " blocks");
+        }
+        blockTable.setAtIndex(ValueLayout.JAVA_INT, (long) (nSequences - 1) * limits.blocksPerSequence + nBlocks++, id);
+    }
+
+    /**
+     * Appends a token to compute to the current sequence.
+     *
+     * @param slot {@code block * blockTokens + offset} where its key and value go
+     */
+    public void token(int id, int position, int slot) {
+        if (nTokens >= limits.tokens) {
+            throw new IndexOutOfBoundsException("a step holds at most " + limits.tokens + " tokens");
+        }
+        tokens.setAtIndex(ValueLayout.JAVA_INT, nTokens, id);
+        positions.setAtIndex(ValueLayout.JAVA_INT, nTokens, position);
+        slots.setAtIndex(ValueLayout.JAVA_INT, nTokens, slot);
+        nTokens++;
+        queryStart.setAtIndex(ValueLayout.JAVA_INT, nSequences, nTokens);
+    }
+
+    /** Asks for the logits of the token appended last; returns their row. */
+    public int logits() {
+        if (nLogits >= limits.logits) {
+            throw new IndexOutOfBoundsException("a step holds at most " + limits.logits + " rows of logits");
+        }
+        logitsRow.setAtIndex(ValueLayout.JAVA_INT, nLogits, nTokens - 1);
+        return nLogits++;
+    }
+
+    /**
+     * Adds a sample of a row of logits; returns its index in the outputs. Biases and counts added afterwards belong to it.
+     *
+     * @param target -1 to draw, or the token to score
+     * @param position position of the token to be drawn: the counter of its random number
+     */
+    public int sample(int row, int target, int position, SampleSpec spec) {
+        if (nSamples >= limits.samples) {
+            throw new IndexOutOfBoundsException("a step holds at most " + limits.samples + " samples");
+        }
+        long at = (long) nSamples * SAMPLE_BYTES;
+        samples.set(ValueLayout.JAVA_INT, at, row);
+        samples.set(ValueLayout.JAVA_INT, at + 4, target);
+        samples.set(ValueLayout.JAVA_FLOAT, at + 8, spec.temperature);
+        samples.set(ValueLayout.JAVA_FLOAT, at + 12, spec.topP);
+        samples.set(ValueLayout.JAVA_FLOAT, at + 16, spec.minP);
+        samples.set(ValueLayout.JAVA_INT, at + 20, spec.topK);
+        samples.set(ValueLayout.JAVA_FLOAT, at + 24, spec.repetition);
+        samples.set(ValueLayout.JAVA_FLOAT, at + 28, spec.presence);
+        samples.set(ValueLayout.JAVA_FLOAT, at + 32, spec.frequency);
+        samples.set(ValueLayout.JAVA_INT, at + 36, Math.min(spec.logprobs, MAX_LOGPROBS));
+        samples.set(ValueLayout.JAVA_LONG, at + 40, spec.seed);
+        samples.set(ValueLayout.JAVA_INT, at + 48, position);
+        samples.set(ValueLayout.JAVA_INT, at + 52, spec.stream);
+        samples.set(ValueLayout.JAVA_INT, at + 56, nBias);
+        samples.set(ValueLayout.JAVA_INT, at + 60, nBias);
+        samples.set(ValueLayout.JAVA_INT, at + 64, nCounts);
+        samples.set(ValueLayout.JAVA_INT, at + 68, nCounts);
+        return nSamples++;
+    }
+
+    /** Adds {@code value} to a token's logit for the last sample; negative infinity forbids it. */
+    public void bias(int token, float value) {
+        checkExtras(nBias);
+        biasToken.setAtIndex(ValueLayout.JAVA_INT, nBias, token);
+        biasValue.setAtIndex(ValueLayout.JAVA_FLOAT, nBias, value);
+        nBias++;
+        samples.set(ValueLayout.JAVA_INT, (nSamples - 1L) * SAMPLE_BYTES + 60, nBias);
+    }
+
+    /** Says that the last sample's sequence holds a token, {@code outputs} times in its output. */
+    public void count(int token, int outputs) {
+        checkExtras(nCounts);
+        countToken.setAtIndex(ValueLayout.JAVA_INT, nCounts, token);
+        countOutput.setAtIndex(ValueLayout.JAVA_INT, nCounts, outputs);
+        nCounts++;
+        samples.set(ValueLayout.JAVA_INT, (nSamples - 1L) * SAMPLE_BYTES + 68, nCounts);
+    }
+
+    private void checkExtras(int used) {
+        if (used >= limits.extras) {
+            throw new IndexOutOfBoundsException("a step holds at most " + limits.extras + " biases and counts");
+        }
+    }
+
+    /** Writes the counts into the struct; called by the backend before it runs the step. */
+    MemorySegment seal() {
+        struct.set(ValueLayout.JAVA_INT, 4, nTokens);
+        struct.set(ValueLayout.JAVA_INT, 8, nSequences);
+        struct.set(ValueLayout.JAVA_INT, 12, nLogits);
+        struct.set(ValueLayout.JAVA_INT, 16, nSamples);
+        struct.set(ValueLayout.JAVA_INT, 20, nCopies);
+        return struct;
+    }
+
+    public Limits limits() {
+        return limits;
+    }
+
+    /** T, tokens so far. */
+    public int tokenCount() {
+        return nTokens;
+    }
+
+    /** B, sequences so far. */
+    public int sequenceCount() {
+        return nSequences;
+    }
+
+    /** R, rows of logits so far. */
+    public int logitsCount() {
+        return nLogits;
+    }
+
+    /** S, samples so far. */
+    public int sampleCount() {
+        return nSamples;
+    }
+
+    /** Pairs of blocks to copy so far. */
+    public int copyCount() {
+        return nCopies;
+    }
+
+    /** The token of a sample, or -1 when its logits were not finite. Valid after the step has run. */
+    public int sampledToken(int sample) {
+        return outToken.getAtIndex(ValueLayout.JAVA_INT, sample);
+    }
+
+    /** Raw log-probability of a sample's token, in nats; 0 when not asked for. */
+    public float logprob(int sample) {
+        return outLogprob.getAtIndex(ValueLayout.JAVA_FLOAT, sample);
+    }
+
+    /** The i-th best token of a sample. */
+    public int topToken(int sample, int i) {
+        return outTopToken.getAtIndex(ValueLayout.JAVA_INT, (long) sample * MAX_LOGPROBS + i);
+    }
+
+    /** Raw log-probability of the i-th best token of a sample. */
+    public float topLogprob(int sample, int i) {
+        return outTopLogprob.getAtIndex(ValueLayout.JAVA_FLOAT, (long) sample * MAX_LOGPROBS + i);
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

@@ -1,0 +1,178 @@
+/*
+ * The native boundary of Quire: one header, implemented by libquire_cpu.so and libquire_cuda.so.
+ *
+ * The caller records a list of operations once (QrOp[]), and runs it for each step with a QrStep that carries
+ * the step's sizes and per-token arrays. The CPU library interprets the list on its own threads; a GPU library
+ * may capture it as a graph.
+ *
+ * Conventions
+ *  - Every function returns QR_OK or a negative status; qr_last_error gives the text of the last failure.
+ *  - "Device addresses" are uint64_t. On the CPU they are plain addresses, aligned to 64 bytes.
+ *  - Activations are float32, row-major. T = tokens of the step, B = sequences, R = rows of logits,
+ *    S = samples. Rows of an operand beyond the step's count are never touched.
+ *  - A device is used by one thread at a time, except qr_last_error.
+ *  - The arithmetic of an output row depends on that row's inputs alone: not on T, on the other rows, on the
+ *    number of threads or on the instruction set (docs/architecture.md, "Same output whatever the company").
+ */
+#ifndef QUIRE_H
+#define QUIRE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QR_ABI_VERSION 1
+
+enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
+
+/* Instruction set levels of the CPU library. AUTO takes the best that the machine has. */
+enum { QR_ISA_AUTO = 0, QR_ISA_SCALAR = 1, QR_ISA_AVX2 = 2, QR_ISA_AVX512 = 3 };
+
+/* Element types; numbers follow the GGUF specification's ggml_type. */
+enum {
+  QR_F32 = 0, QR_F16 = 1, QR_Q4_0 = 2, QR_Q4_1 = 3, QR_Q5_0 = 6, QR_Q5_1 = 7, QR_Q8_0 = 8,
+  QR_Q4_K = 12, QR_Q5_K = 13, QR_Q6_K = 14, QR_BF16 = 30
+};
+
+typedef uint64_t qr_dev;
+
+typedef struct { int32_t size, threads /* 0 = physical cores this process may use */, isa, reserved; } QrDeviceOpts;
+typedef struct {
+  int32_t size, threads, isa, reserved;
+  uint64_t memory_bytes;   /* total memory of the device, for the CPU that of the host */
+  char name[64];           /* model of the processor, NUL-terminated */
+} QrDeviceInfo;
+
+int qr_abi_version(void);
+int qr_device_open(const QrDeviceOpts* opts, qr_dev* out);
+int qr_device_info(qr_dev dev, QrDeviceInfo* out);
+int qr_device_close(qr_dev dev);                                /* ends the threads; buffers must be freed before */
+int qr_alloc(qr_dev dev, uint64_t bytes, uint64_t* out);        /* zeroed, 64-byte aligned, huge pages where they help */
+int qr_free(qr_dev dev, uint64_t address, uint64_t bytes);
+int qr_last_error(char* out, int32_t capacity);                 /* of this thread; returns the text's length */
+
+/* Weights. A matrix W[rows, cols] arrives row-major in its file type and is packed once into the layout that the
+   kernels stream. Quantised types need cols % 32 == 0 (K types: % 256). */
+int qr_packed_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out);
+int qr_pack(qr_dev dev, int32_t type, const void* src, int64_t rows, int64_t cols, uint64_t dst);
+
+typedef struct { uint64_t data; int32_t type, cols; int64_t rows; } QrWeight;   /* a packed matrix */
+
+/* ---- operations ---- */
+enum {
+  QR_OP_COPY_BLOCKS = 1, QR_OP_EMBED = 2, QR_OP_RMS_NORM = 3, QR_OP_LINEAR = 4, QR_OP_ROPE_KV = 5,
+  QR_OP_ATTENTION = 6, QR_OP_GATED = 7, QR_OP_GATHER_ROWS = 8, QR_OP_SAMPLE = 9
+};
+
+typedef struct { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
+
+/* QR_OP_COPY_BLOCKS: for each pair (src, dst) of the step, in each of `regions` equal regions:
+   base + r * region_bytes + dst * block_bytes <- ... src ... */
+typedef struct { uint64_t base; uint64_t region_bytes; uint64_t block_bytes; int32_t regions, reserved; } QrCopyBlocks;
+
+/* QR_OP_EMBED: out[t, :] = weight[token[t], :] * scale, dequantised. out [T, weight.cols] */
+typedef struct { uint64_t out; QrWeight weight; float scale; int32_t reserved; } QrEmbed;
+
+/* QR_OP_RMS_NORM: out[r, :] = x[r, :] / sqrt(mean(x[r, :]^2) + eps) * weight. rows T, or R with QR_ROWS_LOGITS. */
+typedef struct { uint64_t x, out, weight; int32_t cols; float eps; } QrRmsNorm;
+#define QR_ROWS_LOGITS 1
+
+/* QR_OP_LINEAR: out[r, n] (+)= sum_k x[r, k] * W[n, k] + bias[n], W being up to three matrices stacked along n
+   (query, key, value; gate, up). out has leading dimension out_cols = sum of their rows.
+   Quantised weights: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes). */
+typedef struct {
+  uint64_t x, out, bias /* 0 = none */;
+  QrWeight parts[3];
+  int32_t n_parts, in_cols, out_cols, reserved;
+} QrLinear;
+#define QR_ADD 2
+#define QR_HIGH_PRECISION 4
+
+/* QR_OP_ROPE_KV: qkv [T, (H + 2 Hkv) D] -> per-head RMS norm of q and k where given (eps), rotation of the first
+   rotary_dim columns of each head of q and k, q to q_out [T, H, D], k and v into the cache at slot[t] (-1: nowhere).
+   cos_sin [max_position, rotary_dim]: first half cosines, second half sines.
+   Pairs (i, i + rotary_dim/2), or (2i, 2i + 1) with QR_INTERLEAVED.
+   k cache [blocks, Hkv, D, block_tokens], v cache [blocks, Hkv, block_tokens, D]; kv_type F32 or F16 (saturating).
+   slot = block * block_tokens + offset. block_tokens is a multiple of 16. */
+typedef struct {
+  uint64_t qkv, q_out, q_norm, k_norm, cos_sin, k_cache, v_cache;
+  int32_t heads, kv_heads, head_dim, rotary_dim, kv_type, block_tokens;
+  float eps; int32_t reserved;
+} QrRopeKv;
+#define QR_INTERLEAVED 8
+
+/* QR_OP_ATTENTION: causal softmax attention of each token over the cached context of its sequence.
+   Token t of sequence b (query_start[b] <= t < query_start[b+1]) has absolute position[t] and sees positions
+   [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. */
+typedef struct {
+  uint64_t q, out, k_cache, v_cache;
+  int32_t heads, kv_heads, head_dim, kv_type, block_tokens, window;
+  float scale, softcap /* 0 = none */;
+} QrAttention;
+
+/* QR_OP_GATED: out[t, i] = act(gate_up[t, i]) * gate_up[t, inner + i]. gate_up [T, 2 inner], out [T, inner]. */
+typedef struct { uint64_t gate_up, out; int32_t inner, activation; } QrGated;
+enum { QR_SILU = 0, QR_GELU_TANH = 1 };
+
+/* QR_OP_GATHER_ROWS: out[r, :] = x[logits_row[r], :]. x [T, cols], out [R, cols] */
+typedef struct { uint64_t x, out; int32_t cols, reserved; } QrGatherRows;
+
+/* QR_OP_SAMPLE: for each sample of the step, from logits [R, vocab]. logits are not changed. */
+typedef struct { uint64_t logits; int32_t vocab, reserved; } QrSample;
+
+/* ---- the step ---- */
+#define QR_MAX_LOGPROBS 20
+
+/* One sample. Order of work: logits; + bias; penalties; then temperature 0: arg-max, lowest id on ties; else / temperature,
+   min_p (relative to the largest probability), top_k (ties at the k-th value by lowest id), top_p (smallest set,
+   highest first, whose sum reaches p), draw. The uniform number is Philox4x32-10(key = seed, counter = (position, stream)),
+   the draw inverts the cumulative sum in order of token id.
+   Log-probabilities are of the raw logits. target >= 0: nothing is drawn, the token is target. */
+typedef struct {
+  int32_t row;                  /* 0 .. R-1 */
+  int32_t target;               /* -1 = draw */
+  float temperature, top_p, min_p;
+  int32_t top_k;                /* 0 = all */
+  float repetition, presence, frequency;
+  int32_t logprobs;             /* -1 = none wanted, 0 = of the token, n <= QR_MAX_LOGPROBS = also the n best */
+  uint64_t seed;
+  uint32_t position, stream;
+  int32_t bias_begin, bias_end; /* into bias_token / bias_value; -INFINITY forbids a token */
+  int32_t count_begin, count_end; /* into count_token / count_output: the distinct tokens seen */
+} QrSampleRow;
+
+typedef struct {
+  int32_t size;                                  /* sizeof(QrStep) */
+  int32_t n_tokens, n_seqs, n_logits, n_samples, n_copies;
+  int32_t table_stride;                          /* entries per row of block_table */
+  int32_t reserved;
+  const int32_t* token;         /* [T] */
+  const int32_t* position;      /* [T] */
+  const int32_t* slot;          /* [T] */
+  const int32_t* query_start;   /* [B + 1] */
+  const int32_t* block_table;   /* [B, table_stride] */
+  const int32_t* logits_row;    /* [R] token index of each row of logits */
+  const int32_t* copies;        /* [n_copies, 2] block ids (src, dst) */
+  const QrSampleRow* samples;   /* [S] */
+  const int32_t* bias_token;
+  const float* bias_value;
+  const int32_t* count_token;
+  const int32_t* count_output;  /* times in the output; 0 = only in the prompt */
+  int32_t* out_token;           /* [S]; -1 where the logits of the row are not finite */
+  float* out_logprob;           /* [S] */
+  int32_t* out_top_token;       /* [S, QR_MAX_LOGPROBS], best first */
+  float* out_top_logprob;       /* [S, QR_MAX_LOGPROBS] */
+} QrStep;
+
+/* Starts the list on the device's threads and returns. One list runs at a time: a second qr_submit before qr_wait
+   is QR_INVALID. ops, args and step stay valid and unchanged until qr_wait has returned. */
+int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step);
+/* Blocks until the submitted list is done; returns its status. */
+int qr_wait(qr_dev dev);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

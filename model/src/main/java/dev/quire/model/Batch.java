@@ -1,0 +1,52 @@
+package dev.quire.model;
+
+import dev.quire.kvcache.BlockTable;
+import dev.quire.model.sampling.SamplingParams;
+import dev.quire.model.sampling.TokenCounts;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The work of one step: rows of unequal length, no padding (Orca's iteration-level batching). Read by the runner during
+ * {@link ModelRunner#launch} only.
+ *
+ * @param rows one per sequence
+ * @param copies pairs of block ids (source, destination), copied before anything else: copy-on-write
+ */
+public record Batch(List<Row> rows, int[] copies) {
+    /**
+     * Compute tokens {@code [from, to)} of a sequence; their keys and values go into {@code blocks}, whose earlier
+     * positions are already computed. Prefill, chunk, decode and resume differ only in these numbers.
+     *
+     * @param tokens the sequence's tokens; at least {@code to} of them are set
+     * @param from first position to compute
+     * @param to end, above {@code from}
+     * @param blocks cover at least {@code to} positions
+     * @param samples drawn from the logits of position {@code to - 1}; empty for a chunk that is not the last, several
+     *     for {@code n > 1}
+     * @param scoresFrom first position p in [from, to) of which the log-probability of token p + 1 is wanted, for p up
+     *     to {@code scoresTo}; equal to {@code scoresTo} when none are
+     * @param scoresTo end of the scored positions; {@code tokens} holds at least {@code scoresTo + 1}
+     * @param scoreLogprobs how many alternatives each score brings
+     */
+    public record Row(
+            int[] tokens,
+            int from,
+            int to,
+            BlockTable blocks,
+            List<Draw> samples,
+            int scoresFrom,
+            int scoresTo,
+            int scoreLogprobs) {}
+
+    /**
+     * One token to draw.
+     *
+     * @param params how
+     * @param stream separates the choices of one request: the second part of the random numbers' key
+     * @param counts what the sequence holds, where penalties ask for it
+     * @param forbidden tokens that may not be drawn at this position (end tokens before {@code min_tokens})
+     */
+    public record Draw(
+            SamplingParams params, int stream, @Nullable TokenCounts counts, int[] forbidden) {}
+}

@@ -1,0 +1,19 @@
+package dev.quire.model;
+
+/**
+ * What a step produced. Samples are numbered through the batch: for each row in order, first its scored positions, then
+ * its draws. Valid until the next launch; read by the engine thread.
+ */
+public interface StepOutput {
+    /** The token drawn, or -1 when the row's logits were not finite. */
+    int token(int sample);
+
+    /** Raw log-probability of the token, nats. */
+    float logprob(int sample);
+
+    /** Id of the i-th best alternative, best first; only where alternatives were asked for. */
+    int topToken(int sample, int i);
+
+    /** Raw log-probability of the i-th best alternative. */
+    float topLogprob(int sample, int i);
+}

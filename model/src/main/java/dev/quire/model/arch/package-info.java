@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.model.arch;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.model.chat;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.model.sampling;
+
+import org.jspecify.annotations.NullMarked;

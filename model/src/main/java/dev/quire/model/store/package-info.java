@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.model.store;
+
+import org.jspecify.annotations.NullMarked;

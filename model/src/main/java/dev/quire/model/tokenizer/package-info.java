@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.model.tokenizer;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.model.weights;
+
+import org.jspecify.annotations.NullMarked;
