@@ -1,0 +1,30 @@
+package dev.quire.model;
+
+/**
+ * How a model is loaded.
+ *
+ * @param device auto, cpu or java
+ * @param isa auto, avx512, avx2 or scalar: the CPU library's instruction set
+ * @param threads compute threads; 0 = physical cores that this process may use
+ * @param kvCacheBytes size of the KV cache; 0 = a share of the memory left
+ * @param kvType auto, f16 or f32
+ * @param blockTokens positions in a KV block
+ * @param maxModelLen positions of one sequence; 0 = the model's own
+ * @param maxBatchedTokens tokens in one step
+ * @param maxSequences sequences in one step
+ * @param highPrecision 15-bit instead of 8-bit activations for quantised weights
+ */
+public record LoadOptions(
+        String device,
+        String isa,
+        int threads,
+        long kvCacheBytes,
+        String kvType,
+        int blockTokens,
+        int maxModelLen,
+        int maxBatchedTokens,
+        int maxSequences,
+        boolean highPrecision) {
+    /** What {@code quire serve} does without flags. */
+    public static final LoadOptions DEFAULTS = new LoadOptions("auto", "auto", 0, 0, "auto", 16, 0, 2048, 128, false);
+}
