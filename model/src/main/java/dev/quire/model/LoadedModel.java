@@ -1,6 +1,7 @@
 package dev.quire.model;
 
 import dev.quire.kernels.Backend;
+import dev.quire.model.arch.ModelConfig;
 import dev.quire.model.chat.ChatFormat;
 import dev.quire.model.tokenizer.Tokenizer;
 import org.jspecify.annotations.Nullable;

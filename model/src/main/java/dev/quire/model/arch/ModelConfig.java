@@ -1,4 +1,4 @@
-package dev.quire.model;
+package dev.quire.model.arch;
 
 import dev.quire.kernels.Op;
 import org.jspecify.annotations.Nullable;
