@@ -19,6 +19,9 @@ public interface Backend extends AutoCloseable {
 
     DeviceInfo device();
 
+    /** Buffers that have been allocated or loaded and not closed: zero at the end of a test, or something leaks. */
+    int liveBuffers();
+
     /** Zeroed memory, aligned to 64 bytes. @throws KernelException when there is none left */
     Buffer allocate(long bytes, String label);
 
@@ -58,6 +61,12 @@ public interface Backend extends AutoCloseable {
     /** Waits for the submitted program. @throws KernelException when it failed */
     void await();
 
+    /**
+     * Ends the device's threads. Closing twice does nothing.
+     *
+     * @throws IllegalStateException while a program is running, or naming the buffers that are still alive; the backend
+     *     stays open then
+     */
     @Override
     void close();
 }

@@ -42,6 +42,19 @@ public final class Step implements AutoCloseable {
             int stream) {}
 
     static final int SAMPLE_BYTES = 72;
+    static final int SAMPLE_ROW = 0;
+    static final int SAMPLE_TARGET = 4;
+    static final int SAMPLE_TEMPERATURE = 8;
+    static final int SAMPLE_TOP_P = 12;
+    static final int SAMPLE_MIN_P = 16;
+    static final int SAMPLE_TOP_K = 20;
+    static final int SAMPLE_REPETITION = 24; // then presence, frequency
+    static final int SAMPLE_LOGPROBS = 36;
+    static final int SAMPLE_SEED = 40;
+    static final int SAMPLE_POSITION = 48;
+    static final int SAMPLE_STREAM = 52;
+    static final int SAMPLE_BIAS = 56; // begin, end
+    static final int SAMPLE_COUNT = 64; // begin, end
     static final int STRUCT_BYTES = 32 + 16 * 8;
 
     private final Arena arena = Arena.ofShared();
@@ -71,10 +84,12 @@ public final class Step implements AutoCloseable {
     private int nCopies;
     private int nBias;
     private int nCounts;
-    private int nBlocks;
+    private final int[] blockCounts;
+    private boolean running;
 
     public Step(Limits limits) {
         this.limits = limits;
+        blockCounts = new int[limits.sequences];
         tokens = ints(limits.tokens);
         positions = ints(limits.tokens);
         slots = ints(limits.tokens);
@@ -107,8 +122,9 @@ public final class Step implements AutoCloseable {
         return arena.allocate(Integer.BYTES * Math.max(1, n), 64);
     }
 
-    /** Forgets everything of the step before. */
+    /** Forgets everything of the step before. @throws IllegalStateException while a program runs on this step */
     public void clear() {
+        requireIdle();
         nTokens = 0;
         nSequences = 0;
         nLogits = 0;
@@ -133,15 +149,18 @@ public final class Step implements AutoCloseable {
         queryStart.setAtIndex(ValueLayout.JAVA_INT, nSequences, nTokens);
         nSequences++;
         queryStart.setAtIndex(ValueLayout.JAVA_INT, nSequences, nTokens);
-        nBlocks = 0;
+        blockCounts[nSequences - 1] = 0;
     }
 
     /** Appends a block to the current sequence's block table. */
     public void block(int id) {
-        if (nBlocks >= limits.blocksPerSequence) {
+        int sequence = nSequences - 1;
+        int used = blockCounts[sequence];
+        if (used >= limits.blocksPerSequence) {
             throw new IndexOutOfBoundsException("a sequence holds at most " + limits.blocksPerSequence + " blocks");
         }
-        blockTable.setAtIndex(ValueLayout.JAVA_INT, (long) (nSequences - 1) * limits.blocksPerSequence + nBlocks++, id);
+        blockTable.setAtIndex(ValueLayout.JAVA_INT, (long) sequence * limits.blocksPerSequence + used, id);
+        blockCounts[sequence] = used + 1;
     }
 
     /**
@@ -180,23 +199,23 @@ public final class Step implements AutoCloseable {
             throw new IndexOutOfBoundsException("a step holds at most " + limits.samples + " samples");
         }
         long at = (long) nSamples * SAMPLE_BYTES;
-        samples.set(ValueLayout.JAVA_INT, at, row);
-        samples.set(ValueLayout.JAVA_INT, at + 4, target);
-        samples.set(ValueLayout.JAVA_FLOAT, at + 8, spec.temperature);
-        samples.set(ValueLayout.JAVA_FLOAT, at + 12, spec.topP);
-        samples.set(ValueLayout.JAVA_FLOAT, at + 16, spec.minP);
-        samples.set(ValueLayout.JAVA_INT, at + 20, spec.topK);
-        samples.set(ValueLayout.JAVA_FLOAT, at + 24, spec.repetition);
-        samples.set(ValueLayout.JAVA_FLOAT, at + 28, spec.presence);
-        samples.set(ValueLayout.JAVA_FLOAT, at + 32, spec.frequency);
-        samples.set(ValueLayout.JAVA_INT, at + 36, Math.min(spec.logprobs, MAX_LOGPROBS));
-        samples.set(ValueLayout.JAVA_LONG, at + 40, spec.seed);
-        samples.set(ValueLayout.JAVA_INT, at + 48, position);
-        samples.set(ValueLayout.JAVA_INT, at + 52, spec.stream);
-        samples.set(ValueLayout.JAVA_INT, at + 56, nBias);
-        samples.set(ValueLayout.JAVA_INT, at + 60, nBias);
-        samples.set(ValueLayout.JAVA_INT, at + 64, nCounts);
-        samples.set(ValueLayout.JAVA_INT, at + 68, nCounts);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_ROW, row);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_TARGET, target);
+        samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_TEMPERATURE, spec.temperature);
+        samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_TOP_P, spec.topP);
+        samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_MIN_P, spec.minP);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_TOP_K, spec.topK);
+        samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_REPETITION, spec.repetition);
+        samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_REPETITION + 4, spec.presence);
+        samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_REPETITION + 8, spec.frequency);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_LOGPROBS, Math.min(spec.logprobs, MAX_LOGPROBS));
+        samples.set(ValueLayout.JAVA_LONG, at + SAMPLE_SEED, spec.seed);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_POSITION, position);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_STREAM, spec.stream);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_BIAS, nBias);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_BIAS + 4, nBias);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_COUNT, nCounts);
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_COUNT + 4, nCounts);
         return nSamples++;
     }
 
@@ -206,7 +225,7 @@ public final class Step implements AutoCloseable {
         biasToken.setAtIndex(ValueLayout.JAVA_INT, nBias, token);
         biasValue.setAtIndex(ValueLayout.JAVA_FLOAT, nBias, value);
         nBias++;
-        samples.set(ValueLayout.JAVA_INT, (nSamples - 1L) * SAMPLE_BYTES + 60, nBias);
+        samples.set(ValueLayout.JAVA_INT, (nSamples - 1L) * SAMPLE_BYTES + SAMPLE_BIAS + 4, nBias);
     }
 
     /** Says that the last sample's sequence holds a token, {@code outputs} times in its output. */
@@ -215,7 +234,7 @@ public final class Step implements AutoCloseable {
         countToken.setAtIndex(ValueLayout.JAVA_INT, nCounts, token);
         countOutput.setAtIndex(ValueLayout.JAVA_INT, nCounts, outputs);
         nCounts++;
-        samples.set(ValueLayout.JAVA_INT, (nSamples - 1L) * SAMPLE_BYTES + 68, nCounts);
+        samples.set(ValueLayout.JAVA_INT, (nSamples - 1L) * SAMPLE_BYTES + SAMPLE_COUNT + 4, nCounts);
     }
 
     private void checkExtras(int used) {
@@ -232,6 +251,32 @@ public final class Step implements AutoCloseable {
         struct.set(ValueLayout.JAVA_INT, 16, nSamples);
         struct.set(ValueLayout.JAVA_INT, 20, nCopies);
         return struct;
+    }
+
+    /** Set by the backend while its threads may read or write the arrays. */
+    void running(boolean now) {
+        running = now;
+    }
+
+    private void requireIdle() {
+        if (running) {
+            throw new IllegalStateException("a program is running on this step");
+        }
+    }
+
+    /** Entries of the block table that sequence {@code index} has. */
+    int blockCount(int index) {
+        return blockCounts[index];
+    }
+
+    /** Entries of all biases so far. */
+    int biasCount() {
+        return nBias;
+    }
+
+    /** Entries of all counts so far. */
+    int countCount() {
+        return nCounts;
     }
 
     public Limits limits() {
@@ -283,8 +328,10 @@ public final class Step implements AutoCloseable {
         return outTopLogprob.getAtIndex(ValueLayout.JAVA_FLOAT, (long) sample * MAX_LOGPROBS + i);
     }
 
+    /** Frees the arrays. @throws IllegalStateException while a program runs on this step */
     @Override
     public void close() {
+        requireIdle();
         arena.close();
     }
 }

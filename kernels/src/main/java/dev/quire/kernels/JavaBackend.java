@@ -1,0 +1,157 @@
+package dev.quire.kernels;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The plain twin of the native library: interprets a command list in Java, with sums in double, weights in their file
+ * type and activations in full float precision. The oracle of the conformance tests, and the last resort where no native
+ * library loads. A program runs to its end inside {@link #submit}.
+ */
+public final class JavaBackend implements Backend {
+    private final DeviceMemory memory = new DeviceMemory();
+    private final JavaThreads threads;
+    private @Nullable RuntimeException failure;
+    private @Nullable Step current;
+
+    private record JavaProgram(JavaBackend owner, List<Op> operations, ProgramLimits limits) implements Program {
+        @Override
+        public void close() {
+            // holds nothing but Java objects
+        }
+    }
+
+    /** @param threads compute threads; 0 = as many as this process has processors */
+    public JavaBackend(int threads) {
+        if (threads < 0) {
+            throw new IllegalArgumentException("threads is " + threads + ", allowed: 0 (all processors) or more");
+        }
+        this.threads = new JavaThreads(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads);
+    }
+
+    @Override
+    public DeviceInfo device() {
+        long bytes = ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean os
+                ? os.getTotalMemorySize()
+                : Runtime.getRuntime().maxMemory();
+        return new DeviceInfo("java", System.getProperty("os.arch", "unknown"), "java", threads.count(), bytes);
+    }
+
+    @Override
+    public int liveBuffers() {
+        return memory.liveBuffers();
+    }
+
+    @Override
+    public Buffer allocate(long bytes, String label) {
+        return allocateOwn(bytes, label);
+    }
+
+    private DeviceBuffer allocateOwn(long bytes, String label) {
+        memory.requireOpen();
+        if (bytes < 1) {
+            throw new IllegalArgumentException("buffer '" + label + "': " + bytes + " bytes, allowed: at least 1");
+        }
+        Arena arena = Arena.ofShared();
+        try {
+            return memory.track(label, arena.allocate(bytes, 64), arena::close);
+        } catch (OutOfMemoryError e) {
+            arena.close();
+            throw new KernelException("allocate '" + label + "'", -2, bytes + " bytes are not to be had");
+        }
+    }
+
+    @Override
+    public void upload(Buffer destination, long offset, MemorySegment source) {
+        memory.upload(destination, offset, source);
+    }
+
+    @Override
+    public void download(MemorySegment destination, Buffer source, long offset) {
+        memory.download(destination, source, offset);
+    }
+
+    @Override
+    public Weight load(MemorySegment source, DType type, long rows, int cols, String label) {
+        WeightShape.check(source, type, rows, cols, label);
+        DeviceBuffer buffer = allocateOwn(source.byteSize(), label);
+        buffer.segment().copyFrom(source);
+        return new Weight(buffer, type, rows, cols);
+    }
+
+    @Override
+    public Program compile(List<Op> operations) {
+        memory.requireOpen();
+        List<Op> list = List.copyOf(operations);
+        return new JavaProgram(this, list, ProgramCheck.check(list, memory, WeightShape::bytes));
+    }
+
+    @Override
+    public Step newStep(Step.Limits limits) {
+        return new Step(limits);
+    }
+
+    @Override
+    public void submit(Program program, Step step) {
+        if (!(program instanceof JavaProgram mine) || mine.owner != this) {
+            throw new IllegalArgumentException("the program belongs to another backend");
+        }
+        memory.requireIdle("start a program");
+        StepCheck.check(step, mine.limits);
+        memory.beginRun();
+        step.running(true);
+        current = step;
+        try {
+            mine.operations.forEach(op -> run(op, step));
+        } catch (RuntimeException e) {
+            failure = e;
+        }
+    }
+
+    private void run(Op operation, Step step) {
+        switch (operation) {
+            case Op.CopyBlocks op -> JavaKernels.copyBlocks(op, step);
+            case Op.Embed op -> JavaKernels.embed(op, step);
+            case Op.RmsNorm op -> JavaKernels.rmsNorm(op, rows(op.rows(), step));
+            case Op.Linear op -> JavaKernels.linear(op, rows(op.rows(), step), threads);
+            case Op.RopeKv op -> JavaAttention.ropeKv(op, step);
+            case Op.Attention op -> JavaAttention.attention(op, step, threads);
+            case Op.Gated op -> JavaKernels.gated(op, step);
+            case Op.GatherRows op -> JavaKernels.gatherRows(op, step);
+            case Op.Sample op -> JavaSampler.sample(op, step);
+        }
+    }
+
+    private static int rows(Op.Rows rows, Step step) {
+        return switch (rows) {
+            case TOKENS -> step.tokenCount();
+            case LOGITS -> step.logitsCount();
+        };
+    }
+
+    @Override
+    public void await() {
+        memory.endRun();
+        if (current != null) {
+            current.running(false);
+        }
+        RuntimeException failed = failure;
+        current = null;
+        failure = null;
+        if (failed != null) {
+            KernelException wrapped = new KernelException("run", -4, String.valueOf(failed.getMessage()));
+            wrapped.initCause(failed);
+            throw wrapped;
+        }
+    }
+
+    @Override
+    public void close() {
+        if (memory.close()) {
+            threads.close();
+        }
+    }
+}
