@@ -8,9 +8,9 @@
  * dev.quire.kernels.Backend#submit}; {@link dev.quire.kernels.Backend#await} ends the step. So one downcall runs
  * hundreds of operations, and nothing is allocated per token.
  *
- * <p>{@code NativeBackend} binds any library that implements {@code quire.h}; {@link
+ * <p>{@link dev.quire.kernels.NativeBackend} binds any library that implements {@code quire.h}; {@link
  * dev.quire.kernels.JavaBackend} is the plain twin in Java: the oracle of the tests, and the last resort where no native
- * library loads. {@code Backends.open} chooses. Every number that reaches native code has been checked
+ * library loads. {@link dev.quire.kernels.Backends#open} chooses. Every number that reaches native code has been checked
  * in Java before: shapes and capacities at compile, ids and ranges at submit.
  *
  * <p>Threading: a backend and all that it made are used by one thread at a time, and the library brings its own compute

@@ -1,0 +1,264 @@
+package dev.quire.kernels;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.quire.kernels.NativeStructs.Struct;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Backend over a library that implements quire.h. Command lists are encoded into native memory at {@link #compile} and
+ * run by one downcall; the library brings its own threads.
+ */
+public final class NativeBackend implements Backend {
+    /** Instruction set levels, by their numbers in quire.h. */
+    enum Isa {
+        AUTO(0),
+        SCALAR(1),
+        AVX2(2),
+        AVX512(3);
+
+        private final int code;
+
+        Isa(int code) {
+            this.code = code;
+        }
+
+        static String name(int code) {
+            for (Isa isa : values()) {
+                if (isa.code == code) {
+                    return isa.name().toLowerCase(Locale.ROOT);
+                }
+            }
+            return "level " + code;
+        }
+    }
+
+    private static final int ERROR_BYTES = 512;
+
+    private final String name;
+    private final NativeSymbols symbols;
+    private final DeviceMemory memory = new DeviceMemory();
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment result = arena.allocate(JAVA_LONG);
+    private final MemorySegment errorText = arena.allocate(ERROR_BYTES);
+    private final long device;
+    private final DeviceInfo info;
+    private @Nullable NativeProgram runningProgram;
+    private @Nullable Step runningStep;
+
+    /** @throws KernelException when the library refuses the options, such as a level that the machine lacks */
+    NativeBackend(String name, NativeLibrary library, Isa isa, int threads) {
+        this.name = name;
+        symbols = library.symbols();
+        try {
+            Struct opts = Struct.in(arena, NativeStructs.DEVICE_OPTS);
+            opts.set("size", (int) opts.layout().byteSize())
+                    .set("threads", threads)
+                    .set("isa", isa.code);
+            check("qr_device_open", () -> (int) symbols.deviceOpen().invokeExact(opts.memory(), result));
+            device = result.get(JAVA_LONG, 0);
+            info = readInfo();
+        } catch (RuntimeException e) {
+            arena.close();
+            throw e;
+        }
+    }
+
+    private DeviceInfo readInfo() {
+        Struct out = Struct.in(arena, NativeStructs.DEVICE_INFO);
+        out.set("size", (int) out.layout().byteSize());
+        check("qr_device_info", () -> (int) symbols.deviceInfo().invokeExact(device, out.memory()));
+        return new DeviceInfo(
+                name,
+                text(out.memory().asSlice(out.offset("name"), 64), 64),
+                Isa.name(out.integer("isa")),
+                out.integer("threads"),
+                out.memory().get(JAVA_LONG, out.offset("memory_bytes")));
+    }
+
+    @Override
+    public DeviceInfo device() {
+        return info;
+    }
+
+    @Override
+    public int liveBuffers() {
+        return memory.liveBuffers();
+    }
+
+    @Override
+    public Buffer allocate(long bytes, String label) {
+        return allocateOwn(bytes, label);
+    }
+
+    private DeviceBuffer allocateOwn(long bytes, String label) {
+        memory.requireOpen();
+        if (bytes < 1) {
+            throw new IllegalArgumentException("buffer '" + label + "': " + bytes + " bytes, allowed: at least 1");
+        }
+        check("allocation of " + bytes + " bytes for '" + label + "'", () ->
+                (int) symbols.alloc().invokeExact(device, bytes, result));
+        long address = result.get(JAVA_LONG, 0);
+        // Reachable only through the buffer, which refuses access once it is closed.
+        MemorySegment segment = MemorySegment.ofAddress(address).reinterpret(bytes);
+        return memory.track(
+                label,
+                segment,
+                () -> check(
+                        "qr_free of '" + label + "'", () -> (int) symbols.free().invokeExact(device, address, bytes)));
+    }
+
+    @Override
+    public void upload(Buffer destination, long offset, MemorySegment source) {
+        memory.upload(destination, offset, source);
+    }
+
+    @Override
+    public void download(MemorySegment destination, Buffer source, long offset) {
+        memory.download(destination, source, offset);
+    }
+
+    @Override
+    public Weight load(MemorySegment source, DType type, long rows, int cols, String label) {
+        memory.requireIdle("load weight '" + label + "'");
+        WeightShape.check(source, type, rows, cols, label);
+        if (!source.isNative()) {
+            try (Arena copy = Arena.ofConfined()) {
+                return load(copy.allocate(source.byteSize(), 64).copyFrom(source), type, rows, cols, label);
+            }
+        }
+        DeviceBuffer buffer = allocateOwn(packedBytes(type, rows, cols), label);
+        try {
+            check("packing of weight '" + label + "'", () ->
+                    (int) symbols.pack().invokeExact(device, type.code(), source, rows, (long) cols, buffer.address()));
+            return new Weight(buffer, type, rows, cols);
+        } catch (RuntimeException e) {
+            buffer.close();
+            throw e;
+        }
+    }
+
+    private long packedBytes(DType type, long rows, int cols) {
+        check("qr_packed_bytes", () -> (int) symbols.packedBytes().invokeExact(type.code(), rows, (long) cols, result));
+        return result.get(JAVA_LONG, 0);
+    }
+
+    @Override
+    public Program compile(List<Op> operations) {
+        memory.requireOpen();
+        List<Op> list = List.copyOf(operations);
+        return new NativeProgram(this, list, ProgramCheck.check(list, memory, this::packedBytes));
+    }
+
+    @Override
+    public Step newStep(Step.Limits limits) {
+        return new Step(limits);
+    }
+
+    @Override
+    public void submit(Program program, Step step) {
+        if (!(program instanceof NativeProgram mine) || mine.owner() != this) {
+            throw new IllegalArgumentException("the program belongs to another backend");
+        }
+        memory.requireIdle("start a program");
+        StepCheck.check(step, mine.limits());
+        MemorySegment sealed = step.seal();
+        MemorySegment list = mine.operations();
+        check("qr_submit", submitStatus(list, mine.count(), sealed));
+        memory.beginRun();
+        step.running(true);
+        runningProgram = mine;
+        runningStep = step;
+    }
+
+    private int submitStatus(MemorySegment list, int count, MemorySegment step) {
+        try {
+            return (int) symbols.submit().invokeExact(device, list, count, step);
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall of qr_submit failed", e);
+        }
+    }
+
+    private int waitStatus() {
+        try {
+            return (int) symbols.await().invokeExact(device);
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall of qr_wait failed", e);
+        }
+    }
+
+    @Override
+    public void await() {
+        if (!memory.running()) {
+            throw new IllegalStateException("await without a submitted program");
+        }
+        int status = waitStatus();
+        memory.endRun();
+        if (runningStep != null) {
+            runningStep.running(false);
+        }
+        runningStep = null;
+        runningProgram = null;
+        check("run", status);
+    }
+
+    /** @throws IllegalStateException while the program runs */
+    void requireNotRunning(NativeProgram program) {
+        if (runningProgram == program) {
+            throw new IllegalStateException("cannot close a program while it is running");
+        }
+    }
+
+    @Override
+    public void close() {
+        if (memory.close()) {
+            check("qr_device_close", () -> (int) symbols.deviceClose().invokeExact(device));
+            arena.close();
+        }
+    }
+
+    private interface Downcall {
+        int status() throws Throwable;
+    }
+
+    private void check(String operation, Downcall call) {
+        int status;
+        try {
+            status = call.status();
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall for " + operation + " failed", e);
+        }
+        check(operation, status);
+    }
+
+    private void check(String operation, int status) {
+        if (status < 0) {
+            throw new KernelException(operation, status, lastError());
+        }
+    }
+
+    private String lastError() {
+        try {
+            int length = (int) symbols.lastError().invokeExact(errorText, ERROR_BYTES);
+            return text(errorText, Math.clamp(length, 0, ERROR_BYTES));
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall of qr_last_error failed", e);
+        }
+    }
+
+    /** Text of at most {@code bytes} bytes, up to the first NUL; the library is not trusted to end it. */
+    private static String text(MemorySegment memory, int bytes) {
+        byte[] raw = memory.asSlice(0, bytes).toArray(JAVA_BYTE);
+        int end = 0;
+        while (end < raw.length && raw[end] != 0) {
+            end++;
+        }
+        return new String(raw, 0, end, StandardCharsets.UTF_8);
+    }
+}

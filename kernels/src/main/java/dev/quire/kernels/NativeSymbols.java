@@ -1,0 +1,82 @@
+package dev.quire.kernels;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+import java.util.List;
+
+/**
+ * The functions of quire.h, one handle each. All are ordinary downcalls: while one runs, the JVM may collect garbage,
+ * which a call that lasts for milliseconds must not hold back.
+ */
+record NativeSymbols(
+        MethodHandle deviceOpen,
+        MethodHandle deviceInfo,
+        MethodHandle deviceClose,
+        MethodHandle alloc,
+        MethodHandle free,
+        MethodHandle lastError,
+        MethodHandle packedBytes,
+        MethodHandle pack,
+        MethodHandle submit,
+        MethodHandle await) {
+    /** Name and signature of a function; all return an int. A test compares them with the header. */
+    record Function(String symbol, FunctionDescriptor descriptor) {
+        static final Function ABI_VERSION = of("qr_abi_version");
+        static final Function DEVICE_OPEN = of("qr_device_open", ADDRESS, ADDRESS);
+        static final Function DEVICE_INFO = of("qr_device_info", JAVA_LONG, ADDRESS);
+        static final Function DEVICE_CLOSE = of("qr_device_close", JAVA_LONG);
+        static final Function ALLOC = of("qr_alloc", JAVA_LONG, JAVA_LONG, ADDRESS);
+        static final Function FREE = of("qr_free", JAVA_LONG, JAVA_LONG, JAVA_LONG);
+        static final Function LAST_ERROR = of("qr_last_error", ADDRESS, JAVA_INT);
+        static final Function PACKED_BYTES = of("qr_packed_bytes", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS);
+        static final Function PACK = of("qr_pack", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+        static final Function SUBMIT = of("qr_submit", JAVA_LONG, ADDRESS, JAVA_INT, ADDRESS);
+        static final Function WAIT = of("qr_wait", JAVA_LONG);
+
+        static final List<Function> ALL = List.of(
+                ABI_VERSION,
+                DEVICE_OPEN,
+                DEVICE_INFO,
+                DEVICE_CLOSE,
+                ALLOC,
+                FREE,
+                LAST_ERROR,
+                PACKED_BYTES,
+                PACK,
+                SUBMIT,
+                WAIT);
+
+        private static Function of(String symbol, MemoryLayout... arguments) {
+            return new Function(symbol, FunctionDescriptor.of(JAVA_INT, arguments));
+        }
+
+        MethodHandle bind(SymbolLookup library) {
+            MemorySegment address =
+                    library.find(symbol).orElseThrow(() -> new UnsatisfiedLinkError("no function " + symbol));
+            return Linker.nativeLinker().downcallHandle(address, descriptor);
+        }
+    }
+
+    /** Binds all functions. @throws UnsatisfiedLinkError naming the first that is missing */
+    static NativeSymbols bind(SymbolLookup library) {
+        return new NativeSymbols(
+                Function.DEVICE_OPEN.bind(library),
+                Function.DEVICE_INFO.bind(library),
+                Function.DEVICE_CLOSE.bind(library),
+                Function.ALLOC.bind(library),
+                Function.FREE.bind(library),
+                Function.LAST_ERROR.bind(library),
+                Function.PACKED_BYTES.bind(library),
+                Function.PACK.bind(library),
+                Function.SUBMIT.bind(library),
+                Function.WAIT.bind(library));
+    }
+}
