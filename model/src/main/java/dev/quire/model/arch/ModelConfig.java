@@ -44,6 +44,45 @@ public record ModelConfig(
         boolean tiedEmbeddings,
         int slidingWindow,
         Op.Activation activation) {
+    private static final int MAX_WIDTH = 1 << 18;
+
+    /** @throws IllegalArgumentException naming the number that is out of range or does not fit the others */
+    public ModelConfig {
+        within("layers", layers, 1 << 10);
+        within("hidden", hidden, MAX_WIDTH);
+        within("inner", inner, MAX_WIDTH);
+        within("heads", heads, 1 << 12);
+        within("kvHeads", kvHeads, heads);
+        within("headDim", headDim, 1 << 10);
+        within("rotaryDim", rotaryDim, headDim);
+        within("vocab", vocab, 1 << 22);
+        within("maxPositions", maxPositions, 1 << 24);
+        if (heads % kvHeads != 0) {
+            throw new IllegalArgumentException("heads is " + heads + ", not a multiple of kvHeads " + kvHeads);
+        }
+        if (rotaryDim % 2 != 0) {
+            throw new IllegalArgumentException("rotaryDim is " + rotaryDim + ", an even number is needed");
+        }
+        if (!(normEps > 0 && normEps < 1) || !(rope.theta >= 1 && rope.theta <= 1e12)) {
+            throw new IllegalArgumentException("normEps is " + normEps + " (allowed: above 0, below 1), rope theta is "
+                    + rope.theta + " (allowed: 1 to 1e12)");
+        }
+        if (slidingWindow < 0) {
+            throw new IllegalArgumentException("slidingWindow is " + slidingWindow + ", allowed: 0 or more");
+        }
+    }
+
+    private static void within(String name, int value, int most) {
+        if (value < 1 || value > most) {
+            throw new IllegalArgumentException(name + " is " + value + ", allowed: 1 to " + most);
+        }
+    }
+
+    /** Width of the fused query, key and value projection. */
+    public int qkvWidth() {
+        return (heads + 2 * kvHeads) * headDim;
+    }
+
     /**
      * Rotary embedding (Su et al. 2021) with optional scaling.
      *
@@ -52,16 +91,39 @@ public record ModelConfig(
      */
     public record Rope(double theta, @Nullable Scaling scaling) {}
 
-    /** A rule that stretches the frequencies. */
+    /** A rule that stretches the frequencies; its numbers are positive and finite. */
     public sealed interface Scaling {
         /** All positions divided by {@code factor}. */
-        record Linear(double factor) implements Scaling {}
+        record Linear(double factor) implements Scaling {
+            public Linear {
+                positive("rope scaling factor", factor);
+            }
+        }
 
         /** Llama 3.1: long wavelengths stretched, short ones kept, smooth between. */
         record Llama3(double factor, double lowFrequency, double highFrequency, int originalPositions)
-                implements Scaling {}
+                implements Scaling {
+            public Llama3 {
+                positive("rope scaling factor", factor);
+                positive("rope low_freq_factor", lowFrequency);
+                positive("rope high_freq_factor - low_freq_factor", highFrequency - lowFrequency);
+                positive("rope original positions", originalPositions);
+            }
+        }
 
         /** A divisor per frequency, as GGUF's {@code rope_freqs} tensor gives it. */
-        record Factors(float[] divisors) implements Scaling {}
+        record Factors(float[] divisors) implements Scaling {
+            public Factors {
+                for (float divisor : divisors) {
+                    positive("rope frequency divisor", divisor);
+                }
+            }
+        }
+
+        private static void positive(String name, double value) {
+            if (!(value > 0 && value < Double.POSITIVE_INFINITY)) {
+                throw new IllegalArgumentException(name + " is " + value + ", a positive number is needed");
+            }
+        }
     }
 }

@@ -205,6 +205,11 @@ public final class GgufFile implements AutoCloseable {
         return tensors.get(name);
     }
 
+    /** Bytes of all tensors together. */
+    public long bytes() {
+        return tensors.values().stream().mapToLong(t -> t.data().byteSize()).sum();
+    }
+
     /** Unmaps the file; its tensors may not be read afterwards. */
     @Override
     public void close() {

@@ -8,7 +8,7 @@ import java.lang.foreign.MemorySegment;
  *
  * @param name as the file has it
  * @param type element type
- * @param shape outermost dimension first; a matrix is {@code [rows, cols]}; every dimension is at least 1
+ * @param shape outermost dimension first; a matrix is {@code [rows, cols]}
  * @param data exactly the bytes of the elements; valid while the file is open
  */
 public record WeightTensor(String name, DType type, long[] shape, MemorySegment data) {

@@ -1,0 +1,24 @@
+package dev.quire.kvcache;
+
+/**
+ * Size and habits of a KV cache.
+ *
+ * @param blocks blocks in the pool
+ * @param blockTokens positions in a block, a multiple of 16
+ * @param prefixCaching whether full blocks are kept for other sequences that begin with the same tokens
+ */
+public record KvConfig(int blocks, int blockTokens, boolean prefixCaching) {
+    public KvConfig {
+        if (blocks < 1) {
+            throw new IllegalArgumentException("blocks is " + blocks + ", at least 1 is needed");
+        }
+        if (blockTokens < 16 || blockTokens % 16 != 0) {
+            throw new IllegalArgumentException("blockTokens is " + blockTokens + ", allowed are multiples of 16");
+        }
+    }
+
+    /** Positions that the whole pool holds. */
+    public long tokens() {
+        return (long) blocks * blockTokens;
+    }
+}

@@ -1,0 +1,124 @@
+package dev.quire.model;
+
+import dev.quire.model.sampling.SamplingParams;
+
+/** Refuses a batch that does not fit a runner, before anything of it has been written or started. */
+final class BatchCheck {
+    private final ModelRunner.Limits limits;
+    private final int vocab;
+    private final int maxExtras;
+    private long tokens;
+    private long scores;
+    private long draws;
+    private long biases;
+    private long counts;
+
+    private BatchCheck(ModelRunner.Limits limits, int vocab, int maxExtras) {
+        this.limits = limits;
+        this.vocab = vocab;
+        this.maxExtras = maxExtras;
+    }
+
+    /** @throws IllegalArgumentException naming the row and the number that does not fit */
+    static void check(Batch batch, ModelRunner.Limits limits, int vocab, int maxExtras) {
+        BatchCheck check = new BatchCheck(limits, vocab, maxExtras);
+        int rows = batch.rows().size();
+        atMost("rows", rows, limits.maxSequences());
+        require(rows > 0, "a batch needs a row");
+        check.copies(batch.copies());
+        for (int i = 0; i < rows; i++) {
+            check.row(i, batch.rows().get(i));
+        }
+        atMost("tokens", check.tokens, limits.maxTokens());
+        atMost("scored positions", check.scores, limits.maxScores());
+        atMost("draws", check.draws, limits.maxDraws());
+        atMost("biases and forbidden tokens", check.biases, maxExtras);
+        atMost("counted tokens", check.counts, maxExtras);
+    }
+
+    private static void atMost(String what, long n, long most) {
+        if (n > most) {
+            throw new IllegalArgumentException("the batch has " + n + " " + what + ", at most " + most + " fit a step");
+        }
+    }
+
+    private static void require(boolean holds, String problem) {
+        if (!holds) {
+            throw new IllegalArgumentException(problem);
+        }
+    }
+
+    private void copies(int[] copies) {
+        require(copies.length % 2 == 0, "copies come in pairs");
+        atMost("copies", copies.length / 2, limits.maxSequences());
+        for (int block : copies) {
+            if (block < 0 || block >= limits.kvBlocks()) {
+                throw new IllegalArgumentException("copy names block " + block + " of " + limits.kvBlocks());
+            }
+        }
+    }
+
+    private void row(int index, Batch.Row row) {
+        if (row.from() < 0 || row.to() <= row.from() || row.to() > limits.maxModelLen()) {
+            throw new IllegalArgumentException("row " + index + " computes [" + row.from() + ", " + row.to()
+                    + ") of at most " + limits.maxModelLen() + " positions");
+        }
+        boolean scored = row.scoresFrom() < row.scoresTo();
+        if (scored && (row.scoresFrom() < row.from() || row.scoresTo() > row.to())) {
+            throw new IllegalArgumentException("row " + index + " scores [" + row.scoresFrom() + ", " + row.scoresTo()
+                    + ") outside [" + row.from() + ", " + row.to() + ")");
+        }
+        int needed = scored ? Math.max(row.to(), row.scoresTo() + 1) : row.to();
+        if (row.tokens().length < needed) {
+            throw new IllegalArgumentException(
+                    "row " + index + " has " + row.tokens().length + " tokens, " + needed + " are needed");
+        }
+        for (int p = row.from(); p < needed; p++) {
+            token(index, row.tokens()[p]);
+        }
+        blocks(index, row);
+        for (int i = 0; i < row.samples().size(); i++) {
+            draw(index, row.samples().get(i));
+        }
+        tokens += row.to() - row.from();
+        scores += scored ? row.scoresTo() - row.scoresFrom() : 0;
+        draws += row.samples().size();
+    }
+
+    private void token(int row, int token) {
+        if (token < 0 || token >= vocab) {
+            throw new IllegalArgumentException("row " + row + " holds token " + token + " of " + vocab);
+        }
+    }
+
+    private void blocks(int index, Batch.Row row) {
+        int needed = Math.ceilDiv(row.to(), limits.blockTokens());
+        if (row.blocks().size() < needed) {
+            throw new IllegalArgumentException("row " + index + " has "
+                    + row.blocks().size() + " blocks, " + needed + " are needed for " + row.to() + " positions");
+        }
+        for (int i = 0; i < needed; i++) {
+            int block = row.blocks().block(i);
+            if (block < 0 || block >= limits.kvBlocks()) {
+                throw new IllegalArgumentException(
+                        "row " + index + " names block " + block + " of " + limits.kvBlocks());
+            }
+        }
+    }
+
+    private void draw(int row, Batch.Draw draw) {
+        SamplingParams params = draw.params();
+        require(params.biasTokens().length == params.biasValues().length, "as many bias tokens as values are needed");
+        for (int token : params.biasTokens()) {
+            token(row, token);
+        }
+        for (int token : draw.forbidden()) {
+            token(row, token);
+        }
+        biases += params.biasTokens().length + draw.forbidden().length;
+        if (draw.counts() != null && params.usesCounts()) {
+            counts += draw.counts().size();
+        }
+        require(biases <= maxExtras && counts <= maxExtras, "more than " + maxExtras + " biases or counted tokens");
+    }
+}

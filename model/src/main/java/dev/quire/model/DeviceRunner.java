@@ -1,0 +1,209 @@
+package dev.quire.model;
+
+import dev.quire.kernels.Backend;
+import dev.quire.kernels.Step;
+import dev.quire.kernels.Tensor;
+import dev.quire.model.sampling.SamplingParams;
+import dev.quire.model.sampling.TokenCounts;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs batches through a compiled program. Two step buffers take turns, so the output of a step can still be read while
+ * the next one computes. Owns the program and the buffers; the caller owns the backend and the memory behind it.
+ */
+final class DeviceRunner implements ModelRunner {
+    /**
+     * A model's program and where it leaves its logits.
+     *
+     * @param logits {@code [R, vocab]}, R being {@link #logitsRows}
+     */
+    record Model(Backend backend, Backend.Program program, Tensor logits) {}
+
+    private final Model model;
+    private final Limits limits;
+    private final int maxExtras;
+    private final Slot[] slots;
+    private int next;
+    private @Nullable Slot running;
+
+    DeviceRunner(Model model, Limits limits) {
+        this.model = model;
+        this.limits = limits;
+        maxExtras = maxExtras(limits, model.logits.cols());
+        Step.Limits capacity = new Step.Limits(
+                limits.maxTokens(),
+                limits.maxSequences(),
+                Math.ceilDiv(limits.maxModelLen(), limits.blockTokens()),
+                logitsRows(limits),
+                limits.maxScores() + limits.maxDraws(),
+                maxExtras);
+        slots = new Slot[] {new Slot(model.backend.newStep(capacity)), new Slot(model.backend.newStep(capacity))};
+    }
+
+    /** Rows of logits that one step may ask for. */
+    static int logitsRows(Limits limits) {
+        return limits.maxScores() + limits.maxSequences();
+    }
+
+    // Penalties list every distinct token of a sequence; beyond a million entries a step would be all lists.
+    private static int maxExtras(Limits limits, int vocab) {
+        long each = 1024L + Math.min(limits.maxModelLen(), vocab);
+        return (int) Math.min(1 << 20, limits.maxDraws() * each);
+    }
+
+    @Override
+    public Limits limits() {
+        return limits;
+    }
+
+    @Override
+    public Pending launch(Batch batch) {
+        if (running != null) {
+            throw new IllegalStateException("a batch is in flight");
+        }
+        BatchCheck.check(batch, limits, model.logits.cols(), maxExtras);
+        Slot slot = slots[next];
+        fill(slot.step, batch);
+        model.backend.submit(model.program, slot.step);
+        next = 1 - next;
+        running = slot;
+        return slot;
+    }
+
+    private void fill(Step step, Batch batch) {
+        step.clear();
+        int[] copies = batch.copies();
+        for (int i = 0; i < copies.length; i += 2) {
+            step.copyBlock(copies[i], copies[i + 1]);
+        }
+        for (int i = 0; i < batch.rows().size(); i++) {
+            fill(step, batch.rows().get(i));
+        }
+    }
+
+    private void fill(Step step, Batch.Row row) {
+        step.beginSequence();
+        int size = limits.blockTokens();
+        for (int i = 0; i < Math.ceilDiv(row.to(), size); i++) {
+            step.block(row.blocks().block(i));
+        }
+        Step.@Nullable SampleSpec scoring = row.scoresFrom() < row.scoresTo() ? scoring(row.scoreLogprobs()) : null;
+        int logits = -1;
+        for (int p = row.from(); p < row.to(); p++) {
+            step.token(row.tokens()[p], p, row.blocks().block(p / size) * size + p % size);
+            logits = -1;
+            if (scoring != null && p >= row.scoresFrom() && p < row.scoresTo()) {
+                logits = step.logits();
+                step.sample(logits, row.tokens()[p + 1], p + 1, scoring);
+            }
+        }
+        if (row.samples().isEmpty()) {
+            return;
+        }
+        logits = logits < 0 ? step.logits() : logits;
+        for (int i = 0; i < row.samples().size(); i++) {
+            draw(step, row.samples().get(i), logits, row.to());
+        }
+    }
+
+    private static Step.SampleSpec scoring(int logprobs) {
+        return new Step.SampleSpec(0, 1, 0, 0, 1, 0, 0, Math.max(0, logprobs), 0, 0);
+    }
+
+    private static void draw(Step step, Batch.Draw draw, int logits, int position) {
+        SamplingParams p = draw.params();
+        Step.SampleSpec spec = new Step.SampleSpec(
+                p.temperature(),
+                p.topP(),
+                p.minP(),
+                p.topK(),
+                p.repetitionPenalty(),
+                p.presencePenalty(),
+                p.frequencyPenalty(),
+                p.logprobs(),
+                p.seed(),
+                draw.stream());
+        step.sample(logits, -1, position, spec);
+        for (int i = 0; i < p.biasTokens().length; i++) {
+            step.bias(p.biasTokens()[i], p.biasValues()[i]);
+        }
+        for (int token : draw.forbidden()) {
+            step.bias(token, Float.NEGATIVE_INFINITY);
+        }
+        TokenCounts counts = draw.counts();
+        if (counts != null && p.usesCounts()) {
+            for (int i = 0; i < counts.size(); i++) {
+                step.count(counts.token(i), counts.outputs(i));
+            }
+        }
+    }
+
+    /** The raw logits of a row of the last step, {@code [vocab]}, for tests. Nothing may be in flight. */
+    float[] logits(int row) {
+        float[] values = new float[model.logits.cols()];
+        model.backend.download(
+                MemorySegment.ofArray(values),
+                model.logits.buffer(),
+                model.logits.offset() + (long) row * values.length * Float.BYTES);
+        return values;
+    }
+
+    /** Waits for what is in flight, and frees the program and the step buffers. */
+    @Override
+    public void close() {
+        try {
+            if (running != null) {
+                running.await();
+            }
+        } finally {
+            model.program.close();
+            for (Slot slot : slots) {
+                slot.step.close();
+            }
+        }
+    }
+
+    /** A step buffer, and the batch in flight or last done in it. */
+    private final class Slot implements Pending, StepOutput {
+        private final Step step;
+
+        Slot(Step step) {
+            this.step = step;
+        }
+
+        @Override
+        public StepOutput await() {
+            if (running == this) {
+                running = null;
+                model.backend.await();
+            }
+            return this;
+        }
+
+        private int checked(int sample) {
+            return Objects.checkIndex(sample, step.sampleCount());
+        }
+
+        @Override
+        public int token(int sample) {
+            return step.sampledToken(checked(sample));
+        }
+
+        @Override
+        public float logprob(int sample) {
+            return step.logprob(checked(sample));
+        }
+
+        @Override
+        public int topToken(int sample, int i) {
+            return step.topToken(checked(sample), i);
+        }
+
+        @Override
+        public float topLogprob(int sample, int i) {
+            return step.topLogprob(checked(sample), i);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package dev.quire.model.arch;
+
+import dev.quire.kernels.Tensor;
+import dev.quire.kernels.Weight;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Qwen 2 and 2.5: like Llama, with a bias in the query, key and value projections. */
+final class Qwen2 implements Architecture {
+    private record Layer(
+            Tensor inputNorm,
+            Weight q,
+            Weight k,
+            Weight v,
+            Tensor qkvBias,
+            Weight o,
+            Tensor postNorm,
+            Weight gate,
+            Weight up,
+            Weight down) {}
+
+    private final Weight embedding;
+    private final List<Layer> layers = new ArrayList<>();
+    private final Tensor norm;
+    private final Weight head;
+
+    Qwen2(ModelConfig c, Weights w) {
+        embedding = w.matrix("model.embed_tokens.weight", c.vocab(), c.hidden());
+        for (int i = 0; i < c.layers(); i++) {
+            layers.add(layer(c, w, "model.layers." + i + "."));
+        }
+        norm = w.vector("model.norm.weight", c.hidden());
+        head = c.tiedEmbeddings() ? embedding : w.matrix("lm_head.weight", c.vocab(), c.hidden());
+    }
+
+    private static Layer layer(ModelConfig c, Weights w, String at) {
+        int queries = c.heads() * c.headDim();
+        int keys = c.kvHeads() * c.headDim();
+        List<String> biases =
+                List.of(at + "self_attn.q_proj.bias", at + "self_attn.k_proj.bias", at + "self_attn.v_proj.bias");
+        return new Layer(
+                w.vector(at + "input_layernorm.weight", c.hidden()),
+                w.matrix(at + "self_attn.q_proj.weight", queries, c.hidden()),
+                w.matrix(at + "self_attn.k_proj.weight", keys, c.hidden()),
+                w.matrix(at + "self_attn.v_proj.weight", keys, c.hidden()),
+                w.vectors(biases, queries, keys, keys),
+                w.matrix(at + "self_attn.o_proj.weight", c.hidden(), queries),
+                w.vector(at + "post_attention_layernorm.weight", c.hidden()),
+                w.matrix(at + "mlp.gate_proj.weight", c.inner(), c.hidden()),
+                w.matrix(at + "mlp.up_proj.weight", c.inner(), c.hidden()),
+                w.matrix(at + "mlp.down_proj.weight", c.hidden(), c.inner()));
+    }
+
+    @Override
+    public Tensor logits(Forward f) {
+        Tensor x = f.embed(embedding);
+        for (int i = 0; i < layers.size(); i++) {
+            Layer l = layers.get(i);
+            Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), l.qkvBias, l.q, l.k, l.v);
+            Tensor q = f.ropeKv(qkv, null, null, i);
+            f.addLinear(x, f.attend(q, i), l.o);
+            Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gate, l.up);
+            f.addLinear(x, f.gated(gateUp), l.down);
+        }
+        return f.logits(f.norm(f.lastRows(x), norm), head);
+    }
+}
