@@ -1,13 +1,12 @@
 package dev.quire.kvcache;
 
 /**
- * Size and habits of a KV cache.
+ * Size of a KV cache.
  *
  * @param blocks blocks in the pool
  * @param blockTokens positions in a block, a multiple of 16
- * @param prefixCaching whether full blocks are kept for other sequences that begin with the same tokens
  */
-public record KvConfig(int blocks, int blockTokens, boolean prefixCaching) {
+public record KvConfig(int blocks, int blockTokens) {
     public KvConfig {
         if (blocks < 1) {
             throw new IllegalArgumentException("blocks is " + blocks + ", at least 1 is needed");

@@ -1,0 +1,65 @@
+package dev.quire.model;
+
+import dev.quire.kernels.Op;
+import dev.quire.kvcache.KvConfig;
+import dev.quire.kvcache.KvStore;
+import dev.quire.model.arch.ModelConfig;
+import java.util.OptionalLong;
+
+/** Decides the KV cache's element type and size. */
+final class KvSizing {
+    static final double SHARE = 0.4;
+    static final long CEILING = 4L << 30; // a start without flags should not claim a large machine's memory
+    static final long UNKNOWN = 1L << 30; // where the machine does not say what it has
+
+    private KvSizing() {}
+
+    /** {@code auto} keeps a float32 model exact and halves the memory of any other. */
+    static Op.KvType type(String name, boolean allFloat32) {
+        return switch (name) {
+            case "f16" -> Op.KvType.F16;
+            case "f32" -> Op.KvType.F32;
+            case "auto" -> allFloat32 ? Op.KvType.F32 : Op.KvType.F16;
+            default -> throw new IllegalArgumentException("kvType is '" + name + "', allowed: auto, f16, f32");
+        };
+    }
+
+    static KvStore.Shape shape(ModelConfig config, Op.KvType type) {
+        return new KvStore.Shape(config.layers(), config.kvHeads(), config.headDim(), type);
+    }
+
+    /** Positions of one sequence: what was asked for, at most what the model was trained for. */
+    static int maxModelLen(ModelConfig config, LoadOptions options) {
+        int asked = options.maxModelLen();
+        if (asked < 0 || asked > config.maxPositions()) {
+            throw new IllegalArgumentException("max-model-len is " + asked + ", allowed: 0 (the model's own) to "
+                    + config.maxPositions() + ", for which the model was trained");
+        }
+        return asked == 0 ? config.maxPositions() : asked;
+    }
+
+    /** @throws IllegalArgumentException when not even one sequence of {@code maxModelLen} fits */
+    static KvConfig size(KvStore.Shape shape, LoadOptions options, int maxModelLen, OptionalLong available) {
+        long block = shape.blockBytes(options.blockTokens());
+        long perSequence = Math.ceilDiv(maxModelLen, options.blockTokens());
+        long share = available.isPresent() ? (long) (available.getAsLong() * SHARE) : UNKNOWN;
+        long bytes = options.kvCacheBytes();
+        if (bytes == 0) {
+            long wanted = Math.multiplyExact(block, perSequence * options.maxSequences());
+            long one = Math.multiplyExact(block, perSequence);
+            bytes = Math.min(Math.min(share, wanted), Math.max(CEILING, one));
+        }
+        long blocks = Math.min(bytes / block, Integer.MAX_VALUE / options.blockTokens());
+        if (blocks < perSequence) {
+            throw new IllegalArgumentException(advice(options, maxModelLen, block * perSequence, bytes, blocks));
+        }
+        return new KvConfig((int) blocks, options.blockTokens());
+    }
+
+    private static String advice(LoadOptions options, int maxModelLen, long needed, long bytes, long blocks) {
+        long fitting = blocks * options.blockTokens();
+        return "one sequence of " + maxModelLen + " tokens needs " + needed + " bytes of KV cache, there are " + bytes
+                + "; set --kv-cache-memory-bytes to at least " + needed
+                + (fitting > 0 ? ", or --max-model-len to at most " + fitting : "");
+    }
+}

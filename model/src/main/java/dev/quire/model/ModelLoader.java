@@ -1,0 +1,156 @@
+package dev.quire.model;
+
+import dev.quire.kernels.Backend;
+import dev.quire.kernels.Backends;
+import dev.quire.kernels.KernelException;
+import dev.quire.kernels.Op;
+import dev.quire.kernels.Tensor;
+import dev.quire.kvcache.KvConfig;
+import dev.quire.kvcache.KvStore;
+import dev.quire.model.arch.Architecture;
+import dev.quire.model.arch.Architectures;
+import dev.quire.model.arch.Forward;
+import dev.quire.model.arch.GgufConfig;
+import dev.quire.model.arch.HfConfig;
+import dev.quire.model.arch.ModelConfig;
+import dev.quire.model.arch.Weights;
+import dev.quire.model.arch.Workspace;
+import dev.quire.model.weights.GgufFile;
+import dev.quire.model.weights.GgufWeights;
+import dev.quire.model.weights.SafetensorsDirectory;
+import dev.quire.model.weights.SafetensorsWeights;
+import dev.quire.model.weights.WeightSource;
+import dev.quire.model.weights.WeightsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Turns model files into a {@link LoadedModel}: weights packed on the device, KV cache sized, program compiled. */
+public final class ModelLoader {
+    private static final long MAX_ROPE_FLOATS = 1L << 28;
+    private static final long MAX_SCORE_BYTES = 64L << 20;
+    private static final int MAX_SCORES = 256;
+
+    /** A model that runs token ids; what {@link LoadedModel} is without a tokenizer. */
+    record LoadedRunner(
+            ModelConfig config,
+            DeviceRunner runner,
+            Backend backend,
+            long weightBytes,
+            long kvBytes,
+            String kvType,
+            Resources resources)
+            implements AutoCloseable {
+        @Override
+        public void close() {
+            resources.close();
+        }
+    }
+
+    private final LoadOptions options;
+    private final Progress progress;
+    private final Resources resources;
+
+    private ModelLoader(LoadOptions options, Progress progress, Resources resources) {
+        this.options = options;
+        this.progress = progress;
+        this.resources = resources;
+    }
+
+    /** Opens the weights of a model file or folder and runs the loader on them; frees everything when that fails. */
+    static LoadedRunner loadRunner(Path model, LoadOptions options, Progress progress) {
+        if (!Files.isDirectory(model)) {
+            try (GgufFile file = GgufFile.open(model)) {
+                return loadRunner(GgufConfig.read(file), new GgufWeights(file), options, progress);
+            }
+        }
+        ModelConfig config = HfConfig.read(model);
+        try (WeightSource source = new SafetensorsWeights(SafetensorsDirectory.open(model))) {
+            return loadRunner(config, source, options, progress);
+        }
+    }
+
+    private static LoadedRunner loadRunner(
+            ModelConfig config, WeightSource source, LoadOptions options, Progress progress) {
+        Resources resources = new Resources();
+        try {
+            return new ModelLoader(options, progress, resources).run(config, source);
+        } catch (RuntimeException | Error e) {
+            try {
+                resources.close();
+            } catch (RuntimeException closing) {
+                e.addSuppressed(closing);
+            }
+            throw e;
+        }
+    }
+
+    private LoadedRunner run(ModelConfig config, WeightSource source) {
+        checkOptions();
+        int maxModelLen = KvSizing.maxModelLen(config, options);
+        if ((long) maxModelLen * config.rotaryDim() > MAX_ROPE_FLOATS) {
+            throw new IllegalArgumentException("max-model-len is " + maxModelLen + ", at most "
+                    + MAX_ROPE_FLOATS / config.rotaryDim() + " positions fit the rotary table");
+        }
+        Backend backend = resources.add(Backends.open(options.device(), options.isa(), options.threads()));
+        long total = Math.max(1, source.bytes());
+        Weights weights = resources.add(new Weights(
+                backend, source, read -> progress.report("loading weights", (int) Math.min(95, read * 95 / total))));
+        Architecture architecture = architecture(config, weights, source);
+        Tensor cosSin = weights.cosSin(config, maxModelLen);
+        KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), weights.allFloat32()));
+        KvConfig kv =
+                KvSizing.size(shape, options, maxModelLen, HostMemory.system().available());
+        KvStore store = resources.add(KvStore.allocate(backend, shape, kv));
+        ModelRunner.Limits limits = limits(config, maxModelLen, kv);
+        Workspace workspace =
+                resources.add(new Workspace(backend, limits.maxTokens(), DeviceRunner.logitsRows(limits)));
+        Forward forward = new Forward(config, workspace, store, cosSin, options.highPrecision());
+        Tensor logits = architecture.logits(forward);
+        DeviceRunner runner = resources.add(new DeviceRunner(
+                new DeviceRunner.Model(backend, backend.compile(forward.operations()), logits), limits));
+        progress.report("ready", 100);
+        String kvType = shape.type() == Op.KvType.F32 ? "f32" : "f16";
+        return new LoadedRunner(config, runner, backend, weights.bytes(), store.bytes(), kvType, resources);
+    }
+
+    private void checkOptions() {
+        if (options.blockTokens() < 16 || options.blockTokens() % 16 != 0 || options.blockTokens() > 1024) {
+            throw new IllegalArgumentException(
+                    "block-size is " + options.blockTokens() + ", allowed: multiples of 16 up to 1024");
+        }
+        within("max-num-batched-tokens", options.maxBatchedTokens(), 1 << 20);
+        within("max-num-seqs", options.maxSequences(), 1 << 14);
+        if (options.kvCacheBytes() < 0) {
+            throw new IllegalArgumentException(
+                    "kv-cache-memory-bytes is " + options.kvCacheBytes() + ", allowed: 0 or more");
+        }
+    }
+
+    private static void within(String name, int value, int most) {
+        if (value < 1 || value > most) {
+            throw new IllegalArgumentException(name + " is " + value + ", allowed: 1 to " + most);
+        }
+    }
+
+    private static Architecture architecture(ModelConfig config, Weights weights, WeightSource source) {
+        try {
+            return Architectures.create(config, weights);
+        } catch (IllegalArgumentException | KernelException e) {
+            throw new WeightsException(source.path(), -1, "cannot be loaded: " + e.getMessage(), e);
+        }
+    }
+
+    private ModelRunner.Limits limits(ModelConfig config, int maxModelLen, KvConfig kv) {
+        // A scored position costs a row of logits; a large vocabulary gets fewer of them.
+        long rows = MAX_SCORE_BYTES / ((long) config.vocab() * Float.BYTES);
+        int maxScores = Math.clamp(rows, 16, MAX_SCORES);
+        return new ModelRunner.Limits(
+                options.maxBatchedTokens(),
+                options.maxSequences(),
+                maxModelLen,
+                maxScores,
+                Math.max(MAX_SCORES, 2 * options.maxSequences()),
+                kv.blocks(),
+                kv.blockTokens());
+    }
+}

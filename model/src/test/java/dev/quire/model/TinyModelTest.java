@@ -1,0 +1,83 @@
+package dev.quire.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Each architecture in float32 against the reference implementation, on each device of this machine. */
+class TinyModelTest {
+    static Stream<Arguments> models() {
+        return TinyModels.names().stream()
+                .flatMap(name -> TestDevices.ALL.stream().map(device -> Arguments.of(name, device)));
+    }
+
+    private static ModelLoader.LoadedRunner load(String name, TestDevices.Device device, int threads) {
+        return ModelLoader.loadRunner(TinyModels.folder(name), device.options(threads), Progress.NONE);
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void logitsAndGreedyTokensAreThoseOfTheReference(String name, TestDevices.Device device) {
+        try (ModelLoader.LoadedRunner model = load(name, device, 2)) {
+            assertThat(model.kvType()).isEqualTo("f32");
+            TokenRun run = new TokenRun(model.runner());
+            float worst = 0;
+            for (TinyModels.Case c : TinyModels.cases(name)) {
+                worst = Math.max(worst, distance(run.logits(c.prompt(), 64, 0), c.logits()));
+                assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
+            }
+            System.out.println(name + " on " + device + ": largest error of a logit " + worst);
+            assertThat(worst).isLessThanOrEqualTo(1e-3f);
+        }
+    }
+
+    private static float distance(List<float[]> seen, List<float[]> expected) {
+        assertThat(seen).hasSameSizeAs(expected);
+        float worst = 0;
+        for (int p = 0; p < seen.size(); p++) {
+            for (int i = 0; i < expected.get(p).length; i++) {
+                float error = Math.abs(seen.get(p)[i] - expected.get(p)[i]);
+                worst = error <= worst ? worst : error; // NaN wins
+            }
+        }
+        return worst;
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aPromptInChunksGivesTheSameBitsAsInOnePiece(String name, TestDevices.Device device) {
+        try (ModelLoader.LoadedRunner model = load(name, device, 2);
+                ModelLoader.LoadedRunner single = load(name, device, 1)) {
+            int[] prompt = TinyModels.cases(name).getLast().prompt();
+            List<float[]> whole = new TokenRun(model.runner()).logits(prompt, 64, 0);
+            assertThat(new TokenRun(model.runner()).logits(prompt, 7, 4)).containsExactlyElementsOf(whole);
+            assertThat(new TokenRun(single.runner()).logits(prompt, 1, 2)).containsExactlyElementsOf(whole);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aBatchGivesTheSameBitsAsEachSequenceAlone(String name, TestDevices.Device device) {
+        try (ModelLoader.LoadedRunner model = load(name, device, 2)) {
+            TokenRun run = new TokenRun(model.runner());
+            List<float[]> alone = new ArrayList<>();
+            List<Batch.Row> rows = new ArrayList<>();
+            int block = 0;
+            for (TinyModels.Case c : TinyModels.cases(name)) {
+                int[] prompt = c.prompt();
+                alone.addAll(run.logits(prompt, 64, 20));
+                rows.add(TokenRun.scored(prompt, 0, prompt.length, run.blocks(block, prompt.length)));
+                block += 4;
+            }
+            run.step(rows.toArray(Batch.Row[]::new));
+            for (int r = 0; r < alone.size(); r++) {
+                assertThat(model.runner().logits(r)).as("row %d", r).isEqualTo(alone.get(r));
+            }
+        }
+    }
+}

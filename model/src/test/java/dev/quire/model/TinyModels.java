@@ -1,0 +1,73 @@
+package dev.quire.model;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.net.URL;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** The tiny random models of {@code make_tiny.py} and what the reference implementation says of them. */
+final class TinyModels {
+    /** @param logits of each position of the prompt */
+    record Case(int[] prompt, List<float[]> logits, int[] greedy) {}
+
+    private TinyModels() {}
+
+    static Path folder(String name) {
+        URL url = Objects.requireNonNull(TinyModels.class.getResource("/tiny/" + name), name);
+        try {
+            return Path.of(url.toURI());
+        } catch (URISyntaxException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    static List<String> names() {
+        try (Stream<Path> folders = Files.list(folder(""))) {
+            return folders.map(f -> f.getFileName().toString()).sorted().toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static List<Case> cases(String name) {
+        JsonNode golden = JsonMapper.shared().readTree(folder(name).resolve("golden.json"));
+        int vocab = golden.path("vocab").intValue();
+        List<Case> cases = new ArrayList<>();
+        for (JsonNode c : golden.path("cases")) {
+            cases.add(new Case(
+                    ints(c.path("prompt")), rows(c.path("logits").stringValue(), vocab), ints(c.path("greedy"))));
+        }
+        return cases;
+    }
+
+    private static int[] ints(JsonNode array) {
+        int[] values = new int[array.size()];
+        Arrays.setAll(values, i -> array.get(i).intValue());
+        return values;
+    }
+
+    private static List<float[]> rows(String base64, int vocab) {
+        ByteBuffer bytes = ByteBuffer.wrap(Base64.getDecoder().decode(base64)).order(ByteOrder.LITTLE_ENDIAN);
+        List<float[]> rows = new ArrayList<>();
+        while (bytes.hasRemaining()) {
+            float[] row = new float[vocab];
+            for (int i = 0; i < vocab; i++) {
+                row[i] = bytes.getFloat();
+            }
+            rows.add(row);
+        }
+        return rows;
+    }
+}
