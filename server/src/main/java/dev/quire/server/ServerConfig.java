@@ -1,0 +1,52 @@
+package dev.quire.server;
+
+import dev.quire.model.LoadOptions;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything a server is told when it starts. Made once, by {@link Flags}; immutable.
+ *
+ * @param host address to listen on
+ * @param port 0 = any free one
+ * @param model path, Hub id, or null for the default model
+ * @param servedModelNames names that requests may use, the first is echoed; empty = the model's own
+ * @param offline never use the network to find the model
+ * @param load how the model is loaded
+ * @param engine how requests are scheduled
+ * @param edge limits of the HTTP side
+ */
+public record ServerConfig(
+        String host,
+        int port,
+        @Nullable String model,
+        List<String> servedModelNames,
+        boolean offline,
+        LoadOptions load,
+        Scheduling engine,
+        Edge edge) {
+    /**
+     * How requests are scheduled.
+     *
+     * @param policy fcfs or priority
+     * @param prefixCaching whether computed prefixes are shared
+     * @param maxQueuedRequests unfinished sequences beyond which requests are refused
+     * @param maxQueuedTokens prompt tokens waiting for prefill beyond which requests are refused; 0 = no limit
+     * @param drain how long running requests may go on after SIGTERM
+     */
+    public record Scheduling(
+            String policy, boolean prefixCaching, int maxQueuedRequests, long maxQueuedTokens, Duration drain) {}
+
+    /**
+     * Limits of the HTTP side.
+     *
+     * @param apiKeys empty = no key needed
+     * @param rootPath prefix that a proxy may leave on paths; empty = none
+     * @param maxBodyBytes of a request
+     * @param sseKeepAlive idle time after which a stream gets a comment; zero = never
+     * @param openAiErrors error bodies as OpenAI writes them instead of vLLM's
+     */
+    public record Edge(
+            List<String> apiKeys, String rootPath, int maxBodyBytes, Duration sseKeepAlive, boolean openAiErrors) {}
+}

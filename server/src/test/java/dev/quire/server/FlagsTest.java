@@ -1,0 +1,91 @@
+package dev.quire.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class FlagsTest {
+    private static ServerConfig serve(String... arguments) {
+        return switch (Flags.parse(Map.of(), arguments)) {
+            case Flags.Parsed.Serve(ServerConfig config) -> config;
+            case Flags.Parsed.Exit(int code, String text) -> throw new AssertionError(code + ": " + text);
+        };
+    }
+
+    private static Flags.Parsed.Exit exit(String... arguments) {
+        return (Flags.Parsed.Exit) Flags.parse(Map.of(), arguments);
+    }
+
+    @Test
+    void noFlagsMeanTheDefaults() {
+        ServerConfig config = serve();
+        assertThat(config.port()).isEqualTo(8000);
+        assertThat(config.model()).isNull();
+        assertThat(config.load().maxSequences()).isEqualTo(128);
+        assertThat(config.engine().prefixCaching()).isTrue();
+        assertThat(config.edge().maxBodyBytes()).isEqualTo(16 << 20);
+    }
+
+    @Test
+    void underscoresAreDashes() {
+        assertThat(serve("--max_num_seqs=7").load().maxSequences()).isEqualTo(7);
+        assertThat(serve("--max_num_seqs", "7").load().maxSequences()).isEqualTo(7);
+    }
+
+    @Test
+    void aFlagWithoutNoTurnsOnAndWithNoTurnsOff() {
+        assertThat(serve("--enable-prefix-caching").engine().prefixCaching()).isTrue();
+        assertThat(serve("--no-enable-prefix-caching").engine().prefixCaching()).isFalse();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"512M, 536870912", "4G, 4294967296", "4GiB, 4294967296", "1000, 1000"})
+    void sizesTakeSuffixes(String text, long bytes) {
+        assertThat(serve("--kv-cache-memory-bytes", text).load().kvCacheBytes()).isEqualTo(bytes);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"32k, 32000", "32K, 32768", "auto, 0", "-1, 0", "4096, 4096"})
+    void lengthsTakeSuffixes(String text, int tokens) {
+        assertThat(serve("--max-model-len=" + text).load().maxModelLen()).isEqualTo(tokens);
+    }
+
+    @Test
+    void anUnknownFlagNamesTheNearest() {
+        Flags.Parsed.Exit exit = exit("--max-num-seq", "4");
+        assertThat(exit.code()).isEqualTo(2);
+        assertThat(exit.text()).contains("--max-num-seq").contains("--max-num-seqs");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--device=gpu, auto",
+        "--port=70000, 65535",
+        "--kv-cache-memory-bytes=lots, 512M",
+        "--block-size=20, multiple of 16",
+        "--max-num-batched-tokens=64, --max-num-seqs",
+        "--threads=two, --threads"
+    })
+    void aBadValueSaysWhatIsAllowed(String argument, String allowed) {
+        Flags.Parsed.Exit exit = exit(argument);
+        assertThat(exit.code()).isEqualTo(2);
+        assertThat(exit.text()).contains(allowed);
+    }
+
+    @Test
+    void helpListsEveryFlagAndExitsWithZero() {
+        Flags.Parsed.Exit exit = exit("--help");
+        assertThat(exit.code()).isZero();
+        assertThat(exit.text()).contains("--max-num-seqs", "--kv-cache-memory-bytes", "--scheduling-policy");
+    }
+
+    @Test
+    void theKeyOfTheEnvironmentCounts() {
+        ServerConfig config =
+                ((Flags.Parsed.Serve) Flags.parse(Map.of("QUIRE_API_KEY", "secret"), "--api-key", "other")).config();
+        assertThat(config.edge().apiKeys()).containsExactly("other", "secret");
+    }
+}
