@@ -1,6 +1,7 @@
 package dev.quire.kvcache;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The blocks that hold one sequence's keys and values, in order of position: position p lives in block
@@ -10,6 +11,14 @@ import java.util.Arrays;
 public final class BlockTable {
     private int[] blocks = new int[8];
     private int size;
+
+    /** Blocks from the front that the prefix index knows, or has an equal of. */
+    int committed;
+    /** Node of the last committed block in the prefix index. */
+    long node = PrefixIndex.ROOT;
+    /** Separates prefix caches; null = shared. */
+    @Nullable
+    String salt;
 
     /** Number of blocks. */
     public int size() {
@@ -37,5 +46,8 @@ public final class BlockTable {
 
     void clear() {
         size = 0;
+        committed = 0;
+        node = PrefixIndex.ROOT;
+        salt = null;
     }
 }

@@ -1,0 +1,197 @@
+package dev.quire.kvcache;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Random operations against a naive account of what every block must contain and how many are left. */
+class KvCacheModelTest {
+    private static final int OPERATIONS = 100_000;
+    private static final int BLOCKS = 24;
+    private static final int BLOCK = 4;
+
+    private static final class Sequence {
+        final BlockTable table = new BlockTable();
+        int[] tokens = new int[0];
+        int written;
+
+        @Nullable
+        String salt;
+    }
+
+    /** Identity of what a slot of a block holds: salt and all tokens up to the position. */
+    private final int[][] contents = new int[BLOCKS][BLOCK];
+
+    private final List<Sequence> live = new ArrayList<>();
+    private final KvCache cache = new KvCache(BLOCKS, BLOCK, true, 7);
+    private final BlockCopies copies = new BlockCopies();
+
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3})
+    void everyTableAlwaysHoldsItsOwnContent(long seed) {
+        Random random = new Random(seed);
+        long refused = 0;
+        for (int i = 0; i < OPERATIONS; i++) {
+            switch (random.nextInt(8)) {
+                case 0, 1 -> arrive(random);
+                case 2, 3, 4 -> refused += write(random) ? 0 : 1;
+                case 5 -> fork(random);
+                case 6 -> leave(random);
+                default -> commitOne(random);
+            }
+            if (i % 16 == 0) {
+                assertThat(cache.check(live.stream().map(s -> s.table).toList()))
+                        .isNull();
+            }
+        }
+        assertThat(refused).as("the pool ran out now and then").isPositive();
+        assertThat(cache.stats().hitTokens()).isPositive();
+        assertThat(cache.stats().evictions()).isPositive();
+        while (!live.isEmpty()) {
+            leave(random);
+        }
+        assertThat(cache.available()).isEqualTo(BLOCKS);
+    }
+
+    private void arrive(Random random) {
+        if (live.size() >= 12) {
+            return;
+        }
+        Sequence s = new Sequence();
+        s.tokens = random.ints(1 + random.nextInt(30), 0, 2).toArray();
+        s.salt = random.nextInt(4) == 0 ? "salt" : null;
+        s.written = cache.attach(s.table, s.tokens, s.tokens.length, s.salt);
+        cache.countLookup(s.tokens.length, s.written);
+        assertThat(s.written).isLessThan(s.tokens.length);
+        live.add(s);
+        verify(s);
+    }
+
+    private boolean write(Random random) {
+        if (live.isEmpty()) {
+            return true;
+        }
+        Sequence s = any(random);
+        int to = s.written + 1 + random.nextInt(6);
+        int before = s.tokens.length;
+        if (to > before) {
+            s.tokens = Arrays.copyOf(s.tokens, to);
+            for (int i = before; i < to; i++) {
+                s.tokens[i] = random.nextInt(2);
+            }
+        }
+        int needed = needed(s, to);
+        boolean fits = needed <= BLOCKS - distinctBlocks();
+        assertThat(cache.grow(s.table, s.written, to, copies)).isEqualTo(fits);
+        if (!fits) {
+            return false;
+        }
+        int[] pairs = copies.pairs();
+        for (int i = 0; i < pairs.length; i += 2) {
+            contents[pairs[i + 1]] = contents[pairs[i]].clone();
+        }
+        cache.copied(copies);
+        for (int p = s.written; p < to; p++) {
+            contents[s.table.block(p / BLOCK)][p % BLOCK] = identity(s, p);
+        }
+        s.written = to;
+        live.forEach(this::verify);
+        return true;
+    }
+
+    private void fork(Random random) {
+        if (live.isEmpty() || live.size() >= 12) {
+            return;
+        }
+        Sequence parent = any(random);
+        Sequence child = new Sequence();
+        child.tokens = parent.tokens.clone();
+        child.written = parent.written;
+        child.salt = parent.salt;
+        cache.fork(parent.table, child.table);
+        live.add(child);
+        verify(child);
+    }
+
+    private void commitOne(Random random) {
+        if (!live.isEmpty()) {
+            Sequence s = any(random);
+            cache.commit(s.table, s.tokens, s.written);
+        }
+    }
+
+    private void leave(Random random) {
+        if (!live.isEmpty()) {
+            Sequence s = live.remove(random.nextInt(live.size()));
+            cache.release(s.table);
+        }
+    }
+
+    private int needed(Sequence s, int to) {
+        int needed = Math.max(0, Math.ceilDiv(to, BLOCK) - s.table.size());
+        for (int i = s.written / BLOCK; i < s.table.size(); i++) {
+            int block = s.table.block(i);
+            long holders =
+                    live.stream().filter(other -> holds(other.table, block)).count();
+            needed += holders > 1 ? 1 : 0;
+        }
+        return needed;
+    }
+
+    private int distinctBlocks() {
+        Set<Integer> blocks = new HashSet<>();
+        for (Sequence s : live) {
+            for (int i = 0; i < s.table.size(); i++) {
+                blocks.add(s.table.block(i));
+            }
+        }
+        return blocks.size();
+    }
+
+    private static boolean holds(BlockTable table, int block) {
+        for (int i = 0; i < table.size(); i++) {
+            if (table.block(i) == block) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void verify(Sequence s) {
+        int identity = seed(s);
+        for (int p = 0; p < s.written; p++) {
+            identity = next(identity, s.tokens[p]);
+            if (contents[s.table.block(p / BLOCK)][p % BLOCK] != identity) {
+                throw new AssertionError("position " + p + " of " + s.written + " holds something else");
+            }
+        }
+    }
+
+    private static int identity(Sequence s, int position) {
+        int identity = seed(s);
+        for (int i = 0; i <= position; i++) {
+            identity = next(identity, s.tokens[i]);
+        }
+        return identity;
+    }
+
+    private static int seed(Sequence s) {
+        return s.salt == null ? 17 : s.salt.hashCode();
+    }
+
+    private static int next(int identity, int token) {
+        return identity * 1_000_003 + token + 1;
+    }
+
+    private Sequence any(Random random) {
+        return live.get(random.nextInt(live.size()));
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.kvcache;
+
+import org.jspecify.annotations.NullMarked;
