@@ -1,6 +1,7 @@
 package dev.quire.model.store;
 
 import java.io.Console;
+import java.util.Optional;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -30,7 +31,7 @@ public final class ConsoleProgress implements DownloadProgress, AutoCloseable {
     }
 
     private static boolean onTerminal() {
-        return System.console() instanceof Console console && console.isTerminal();
+        return Optional.ofNullable(System.console()).filter(Console::isTerminal).isPresent();
     }
 
     @Override
