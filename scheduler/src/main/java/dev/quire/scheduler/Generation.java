@@ -1,9 +1,18 @@
 package dev.quire.scheduler;
 
+import org.jspecify.annotations.Nullable;
+
 /** A running request, seen by one consumer thread. */
 public interface Generation extends AutoCloseable {
-    /** Waits for the next event. */
+    /** Waits for the next event; after the last one, that one again. */
     TokenEvent next() throws InterruptedException;
+
+    /** The next event if there is one already, else null. */
+    @Nullable
+    TokenEvent poll();
+
+    /** Aborts one choice; the others go on. Any thread; aborting twice, or one that has ended, is allowed. */
+    void abort(int choice);
 
     /** Aborts what still runs; its blocks are free after the step in flight. Any thread; closing twice is allowed. */
     @Override
