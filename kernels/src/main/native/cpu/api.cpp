@@ -1,0 +1,231 @@
+// The functions of quire.h. No exception crosses this border; a handle is the address of a Device.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+#include <set>
+
+#include "device.h"
+
+#define QR_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace quire {
+namespace {
+
+thread_local char last_text[512];
+
+std::mutex registry_mutex;
+std::set<Device*>& registry() {
+  static std::set<Device*> open;
+  return open;
+}
+
+Device* device_of(qr_dev handle) {
+  const std::lock_guard<std::mutex> lock(registry_mutex);
+  Device* device = reinterpret_cast<Device*>(handle);
+  if (registry().contains(device)) return device;
+  fail(QR_INVALID, "not an open device");
+  return nullptr;
+}
+
+/// Runs f, turning what it throws into a status.
+template <class F>
+int guarded(F&& f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return fail(QR_NO_MEMORY, "out of memory");
+  } catch (...) {
+    return fail(QR_FAULT, "unexpected exception");
+  }
+}
+
+int isa_wanted(int isa) {
+  const char* name = getenv("QUIRE_CPU_ISA");
+  if (isa != QR_ISA_AUTO || name == nullptr || *name == 0) return isa;
+  if (strcmp(name, "auto") == 0) return QR_ISA_AUTO;
+  if (strcmp(name, "scalar") == 0) return QR_ISA_SCALAR;
+  if (strcmp(name, "avx2") == 0) return QR_ISA_AVX2;
+  return strcmp(name, "avx512") == 0 ? QR_ISA_AVX512 : -1;
+}
+
+int open_device(const QrDeviceOpts& opts, qr_dev* out) {
+  if (opts.threads < 0 || opts.threads > 1024) {
+    return fail(QR_INVALID, "threads is %d, allowed are 0 to 1024", opts.threads);
+  }
+  const int isa = isa_wanted(opts.isa);
+  if (isa < QR_ISA_AUTO || isa > QR_ISA_AVX512) {
+    return fail(QR_INVALID, "unknown instruction set level; QUIRE_CPU_ISA is auto, scalar, avx2 or avx512");
+  }
+  auto device = std::make_unique<Device>();
+  device->kernels = kernels_for(isa, &device->isa);
+  if (device->kernels == nullptr) {
+    return fail(QR_UNSUPPORTED, "this machine lacks the instructions of level %s",
+                isa == QR_ISA_AVX512 ? "avx512" : "avx2");
+  }
+  const int threads = opts.threads == 0 ? usable_cores() : opts.threads;
+  if (!device->pool.start(threads)) return fail(QR_NO_MEMORY, "cannot start %d threads", threads);
+  const std::lock_guard<std::mutex> lock(registry_mutex);
+  registry().insert(device.get());
+  *out = reinterpret_cast<qr_dev>(device.release());
+  return QR_OK;
+}
+
+/// Bytes of a packed matrix, or a failure.
+int packed_size(int32_t type, int64_t rows, int64_t cols, uint64_t* out) {
+  const Format* f = format_of(type);
+  if (f == nullptr) return fail(QR_UNSUPPORTED, "weights of type %d are not supported", type);
+  if (rows < 1 || cols < 1 || rows >= (1ll << 31) || cols >= (1ll << 31) || cols % f->block_cols != 0) {
+    return fail(QR_INVALID, "a matrix of type %d cannot be %lld x %lld", type,
+                static_cast<long long>(rows), static_cast<long long>(cols));
+  }
+  const __int128 bytes = static_cast<__int128>(tile_layout(*f, cols).bytes) * tile_count(rows);
+  if (bytes > (static_cast<__int128>(1) << 46)) return fail(QR_NO_MEMORY, "matrix too large");
+  *out = static_cast<uint64_t>(bytes);
+  return QR_OK;
+}
+
+struct PackJob {
+  Pool& pool;
+  const Format& format;
+  const uint8_t* source;
+  int64_t rows, cols;
+  uint8_t* packed;
+};
+
+void pack_worker(void* context, Worker&) {
+  const PackJob& job = *static_cast<const PackJob*>(context);
+  job.pool.parallel(tile_count(job.rows), [&job](int64_t tile) {
+    pack_tile(job.format, job.source, job.rows, job.cols, tile, job.packed);
+  });
+}
+
+void list_worker(void* context, Worker& worker) { run_list(*static_cast<Device*>(context), worker); }
+
+}  // namespace
+
+int fail(int status, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(last_text, sizeof last_text, format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+int last_error(char* out, int capacity) {
+  if (out != nullptr && capacity > 0) snprintf(out, static_cast<size_t>(capacity), "%s", last_text);
+  return static_cast<int>(strlen(last_text));
+}
+
+}  // namespace quire
+
+using quire::fail;
+
+QR_EXPORT int qr_abi_version(void) { return QR_ABI_VERSION; }
+
+QR_EXPORT int qr_device_open(const QrDeviceOpts* opts, qr_dev* out) {
+  if (opts == nullptr || out == nullptr || opts->size != static_cast<int32_t>(sizeof(QrDeviceOpts))) {
+    return fail(QR_INVALID, "qr_device_open: bad argument");
+  }
+  return quire::guarded([&] { return quire::open_device(*opts, out); });
+}
+
+QR_EXPORT int qr_device_info(qr_dev dev, QrDeviceInfo* out) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (out == nullptr || out->size != static_cast<int32_t>(sizeof(QrDeviceInfo))) {
+    return fail(QR_INVALID, "qr_device_info: bad argument");
+  }
+  out->threads = device->pool.threads();
+  out->isa = device->isa;
+  out->reserved = 0;
+  out->memory_bytes = quire::host_memory_bytes();
+  quire::processor_name(out->name, sizeof out->name);
+  return QR_OK;
+}
+
+QR_EXPORT int qr_device_close(qr_dev dev) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  return quire::guarded([&] {
+    if (device->running) device->pool.wait();
+    {
+      const std::lock_guard<std::mutex> lock(quire::registry_mutex);
+      quire::registry().erase(device);
+    }
+    delete device;
+    return QR_OK;
+  });
+}
+
+QR_EXPORT int qr_alloc(qr_dev dev, uint64_t bytes, uint64_t* out) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (bytes == 0 || out == nullptr) return fail(QR_INVALID, "qr_alloc: bad argument");
+  return quire::guarded([&] {
+    const uint64_t address = device->memory.allocate(bytes);
+    if (address == 0) {
+      return fail(QR_NO_MEMORY, "cannot allocate %llu bytes", static_cast<unsigned long long>(bytes));
+    }
+    *out = address;
+    return static_cast<int>(QR_OK);
+  });
+}
+
+QR_EXPORT int qr_free(qr_dev dev, uint64_t address, uint64_t bytes) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (address == 0 || bytes == 0 || !device->memory.release(address, bytes)) {
+    return fail(QR_INVALID, "qr_free: not an allocation of this device");
+  }
+  return QR_OK;
+}
+
+QR_EXPORT int qr_last_error(char* out, int32_t capacity) { return quire::last_error(out, capacity); }
+
+QR_EXPORT int qr_packed_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out) {
+  if (out == nullptr) return fail(QR_INVALID, "qr_packed_bytes: bad argument");
+  return quire::packed_size(type, rows, cols, out);
+}
+
+QR_EXPORT int qr_pack(qr_dev dev, int32_t type, const void* src, int64_t rows, int64_t cols,
+                      uint64_t dst) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  uint64_t bytes;
+  const int status = quire::packed_size(type, rows, cols, &bytes);
+  if (status != QR_OK) return status;
+  if (src == nullptr || dst == 0) return fail(QR_INVALID, "qr_pack: bad argument");
+  if (device->running) return fail(QR_INVALID, "qr_pack: a list is running");
+  quire::PackJob job = {device->pool, *quire::format_of(type), static_cast<const uint8_t*>(src), rows,
+                        cols,         reinterpret_cast<uint8_t*>(dst)};
+  device->pool.run(quire::pack_worker, &job);
+  device->pool.wait();
+  return QR_OK;
+}
+
+QR_EXPORT int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (n < 0 || (n > 0 && ops == nullptr) || step == nullptr) {
+    return fail(QR_INVALID, "qr_submit: bad argument");
+  }
+  if (device->running) return fail(QR_INVALID, "qr_submit: a list is running already");
+  return quire::guarded([&] {
+    const int status = quire::prepare(*device, ops, n, step);
+    if (status != QR_OK) return status;
+    device->running = true;
+    device->pool.run(quire::list_worker, device);
+    return static_cast<int>(QR_OK);
+  });
+}
+
+QR_EXPORT int qr_wait(qr_dev dev) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (!device->running) return fail(QR_INVALID, "qr_wait: nothing was submitted");
+  device->pool.wait();
+  device->running = false;
+  return QR_OK;
+}

@@ -1,0 +1,79 @@
+// An open device: its pool, its memory and the list that it runs.
+#ifndef QUIRE_CPU_DEVICE_H
+#define QUIRE_CPU_DEVICE_H
+
+#include <stdarg.h>
+
+#include <mutex>
+#include <vector>
+
+#include "kernels.h"
+#include "quire.h"
+#include "threads.h"
+
+namespace quire {
+
+/// Keeps the text for qr_last_error of this thread, and returns the status.
+int fail(int status, const char* format, ...) __attribute__((format(printf, 2, 3)));
+int last_error(char* out, int capacity);
+
+uint64_t host_memory_bytes();
+void processor_name(char* out, int capacity);
+
+/// Zeroed memory. Large pieces are mapped alone; small ones are cut from slabs, so that they lie in huge pages too.
+class Memory {
+ public:
+  ~Memory();
+  /// The address, or 0.
+  uint64_t allocate(uint64_t bytes);
+  /// False when the piece was not allocated here.
+  bool release(uint64_t address, uint64_t bytes);
+
+ private:
+  struct Slab {
+    uint64_t base, bytes, used;
+    int64_t live;
+  };
+  std::vector<Slab> slabs_;
+};
+
+/// One operation with what had to be computed before the workers see it.
+struct Prepared {
+  const QrOp* op;
+  LinearJob linear;
+  AttentionJob attention;
+};
+
+struct Device {
+  const Kernels* kernels = nullptr;
+  int isa = 0;
+  Pool pool;
+  Memory memory;
+  bool running = false;
+  const QrStep* step = nullptr;
+  std::vector<Prepared> list;
+  std::vector<AttentionTile> tiles;
+  Scratch quantised;
+};
+
+/// Checks the list and the step, and prepares dev.list; QR_OK or a failure.
+int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step);
+
+/// Runs dev.list; called by each worker.
+void run_list(Device& dev, Worker& worker);
+
+/// Draws one sample; scratch of sample_scratch_bytes(vocab).
+void draw_sample(const Kernels& kernels, const QrSample& op, const QrStep& step, int64_t sample,
+                 uint8_t* scratch);
+int64_t sample_scratch_bytes(int64_t vocab);
+
+/// Packs one tile of 16 rows.
+void pack_tile(const Format& format, const uint8_t* source, int64_t rows, int64_t cols, int64_t tile,
+               uint8_t* packed);
+
+/// out = row `row` of a packed matrix, times scale.
+void embed_row(const Format& format, const QrWeight& weight, int64_t row, float scale, float* out);
+
+}  // namespace quire
+
+#endif

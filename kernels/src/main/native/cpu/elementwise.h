@@ -1,0 +1,163 @@
+// Norm, gate, rotation and the passes over logits. Included by kernels.cpp.
+
+namespace quire::QR_LEVEL {
+
+/// 1 / sqrt(mean(x^2) + eps).
+QR_INLINE float inverse_rms(const float* x, int cols, float eps) {
+  F squares = zero();
+  int i = 0;
+  for (; i + 16 <= cols; i += 16) {
+    const F v = load(x + i);
+    squares = fma(v, v, squares);
+  }
+  if (i < cols) {
+    const F v = load_n(x + i, cols - i);
+    squares = fma(v, v, squares);
+  }
+  return 1.0f / __builtin_sqrtf(sum(squares) / (float)cols + eps);
+}
+
+static void rms_norm(const float* x, const float* weight, float* out, int cols, float eps) {
+  const F inverse = set1(inverse_rms(x, cols, eps));
+  int i = 0;
+  for (; i + 16 <= cols; i += 16) store(out + i, mul(mul(load(x + i), inverse), load(weight + i)));
+  if (i < cols) {
+    const int n = cols - i;
+    store_n(out + i, mul(mul(load_n(x + i, n), inverse), load_n(weight + i, n)), n);
+  }
+}
+
+QR_INLINE F activate(F x, int activation) {
+  if (activation == QR_SILU) return div(x, add(set1(1.0f), exp(sub(zero(), x))));
+  const F cube = mul(mul(x, x), x);
+  const F inner = mul(set1(0.7978845608f), fma(set1(0.044715f), cube, x));
+  return mul(mul(set1(0.5f), x), add(set1(1.0f), tanh(inner)));
+}
+
+static void gated(const float* gate_up, float* out, int inner, int activation) {
+  const float* up = gate_up + inner;
+  int i = 0;
+  for (; i + 16 <= inner; i += 16) {
+    store(out + i, mul(activate(load(gate_up + i), activation), load(up + i)));
+  }
+  if (i < inner) {
+    const int n = inner - i;
+    store_n(out + i, mul(activate(load_n(gate_up + i, n), activation), load_n(up + i, n)), n);
+  }
+}
+
+/// Rotates the pairs (a[i step], b[i step]).
+QR_INLINE void rotate(float* a, float* b, int step, int pairs, const float* cosines,
+                      const float* sines) {
+  for (int i = 0; i < pairs; i++) {
+    const float x = a[i * step], y = b[i * step];
+    a[i * step] = __builtin_fmaf(x, cosines[i], -(y * sines[i]));
+    b[i * step] = __builtin_fmaf(y, cosines[i], x * sines[i]);
+  }
+}
+
+/// One head of q or k: norm where there is one, then rotation, from `in` to `out`.
+QR_INLINE void prepare_head(const QrRopeKv& op, int flags, const float* in, uint64_t norm,
+                            const float* cosines, float* out) {
+  if (norm != 0) {
+    rms_norm(in, (const float*)norm, out, op.head_dim, op.eps);
+  } else {
+    memcpy(out, in, (size_t)op.head_dim * sizeof(float));
+  }
+  const int pairs = op.rotary_dim / 2;
+  if ((flags & QR_INTERLEAVED) != 0) {
+    rotate(out, out + 1, 2, pairs, cosines, cosines + pairs);
+  } else {
+    rotate(out, out + pairs, 1, pairs, cosines, cosines + pairs);
+  }
+}
+
+/// Key to [D, block_tokens] at column `offset`, value to [block_tokens, D] at row `offset`, of one head of a block.
+QR_INLINE void store_kv(const QrRopeKv& op, int64_t block_head, int offset, const float* key,
+                        const float* value, float* scratch) {
+  const int d = op.head_dim, bt = op.block_tokens;
+  const int64_t at = block_head * d * bt;
+  if (op.kv_type == QR_F32) {
+    float* k = (float*)op.k_cache + at + offset;
+    for (int i = 0; i < d; i++) k[(int64_t)i * bt] = key[i];
+    memcpy((float*)op.v_cache + at + (int64_t)offset * d, value, (size_t)d * sizeof(float));
+    return;
+  }
+  uint16_t* k = (uint16_t*)op.k_cache + at + offset;
+  uint16_t* v = (uint16_t*)op.v_cache + at + (int64_t)offset * d;
+  uint16_t* halves = (uint16_t*)scratch;
+  for (int i = 0; i < d; i += 16) {
+    const int n = d - i < 16 ? d - i : 16;
+    store_f16_n(halves + i, load_n(key + i, n), n);
+    store_f16_n(v + i, load_n(value + i, n), n);
+  }
+  for (int i = 0; i < d; i++) k[(int64_t)i * bt] = halves[i];
+}
+
+static void rope_kv(const QrRopeKv& op, const QrStep& step, int flags, int64_t t, float* scratch) {
+  const int d = op.head_dim;
+  const float* row = (const float*)op.qkv + t * (op.heads + 2 * op.kv_heads) * d;
+  const float* cosines = (const float*)op.cos_sin + (int64_t)step.position[t] * op.rotary_dim;
+  float* q_out = (float*)op.q_out + t * op.heads * d;
+  for (int h = 0; h < op.heads; h++) {
+    prepare_head(op, flags, row + h * d, op.q_norm, cosines, q_out + h * d);
+  }
+  const int64_t slot = step.slot[t];
+  if (slot < 0) return;
+  const int64_t block = slot / op.block_tokens;
+  const int offset = (int)(slot % op.block_tokens);
+  const float *keys = row + op.heads * d, *values = keys + op.kv_heads * d;
+  for (int h = 0; h < op.kv_heads; h++) {
+    prepare_head(op, flags, keys + h * d, op.k_norm, cosines, scratch);
+    store_kv(op, block * op.kv_heads + h, offset, scratch, values + h * d, scratch + d);
+  }
+}
+
+static Scan scan(const float* x, int64_t n, float* block_max) {
+  const F limit = set1(3.4028235e38f), lowest = set1(-__builtin_inff());
+  I bad = set1_int(0);
+  float best = -__builtin_inff();
+  for (int64_t begin = 0; begin < n; begin += kScanBlock) {
+    const int64_t end = begin + kScanBlock < n ? begin + kScanBlock : n;
+    F most = lowest;
+    int64_t i = begin;
+    for (; i + 16 <= end; i += 16) {
+      const F v = load(x + i);
+      bad = count_not_le(bad, v, limit);
+      most = max(most, v);
+    }
+    if (i < end) {
+      const F v = keep_lanes(load_n(x + i, (int)(end - i)), 0, (int)(end - i), -__builtin_inff());
+      bad = count_not_le(bad, v, limit);
+      most = max(most, v);
+    }
+    const float block = largest(most);
+    block_max[begin / kScanBlock] = block;
+    best = best > block ? best : block;
+  }
+  return {best, any(bad)};
+}
+
+static void weigh(const float* x, int64_t n, float largest, float temperature, float* weights,
+                  float* block_sums) {
+  const F top = set1(largest), t = set1(temperature);
+  for (int64_t begin = 0; begin < n; begin += kSumBlock) {
+    const int64_t end = begin + kSumBlock < n ? begin + kSumBlock : n;
+    F total = zero();
+    int64_t i = begin;
+    for (; i + 16 <= end; i += 16) {
+      const F w = exp(div(sub(load(x + i), top), t));
+      store(weights + i, w);
+      total = add(total, w);
+    }
+    if (i < end) {
+      const int rest = (int)(end - i);
+      const F w = keep_lanes(exp(div(sub(load_n(x + i, rest), top), t)), 0, rest, 0.0f);
+      store_n(weights + i, w, rest);
+      total = add(total, w);
+    }
+    block_sums[begin / kSumBlock] = sum(total);
+  }
+}
+
+}  // namespace quire::QR_LEVEL

@@ -1,0 +1,52 @@
+// float16 and bfloat16 on any machine.
+#ifndef QUIRE_CPU_HALF_H
+#define QUIRE_CPU_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+namespace quire {
+
+static inline float bits_to_float(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+static inline uint32_t float_to_bits(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  return bits;
+}
+
+static inline float bf16_to_float(uint16_t half) { return bits_to_float((uint32_t)half << 16); }
+
+static inline float f16_to_float(uint16_t half) {
+  const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+  const uint32_t exponent = (half >> 10) & 31, mantissa = half & 0x3ff;
+  if (exponent == 31) return bits_to_float(sign | 0x7f800000 | mantissa << 13);
+  if (exponent == 0) {  // subnormal: mantissa * 2^-24 is exact
+    const float value = (float)mantissa * 0x1p-24f;
+    return sign ? -value : value;
+  }
+  return bits_to_float(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+/// Round to nearest even; beyond the largest finite value it saturates, NaN stays NaN.
+static inline uint16_t float_to_f16(float value) {
+  const uint32_t bits = float_to_bits(value);
+  const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+  if (magnitude >= 0x477fe000) return (uint16_t)(sign | 0x7bff);
+  if (magnitude < 0x38800000) {  // below 2^-14: adding 0.5 leaves the rounded multiple of 2^-24
+    const float shifted = bits_to_float(magnitude) + 0.5f;
+    return (uint16_t)(sign | (float_to_bits(shifted) - 0x3f000000));
+  }
+  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+  return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
+}
+
+}  // namespace quire
+
+#endif

@@ -1,0 +1,100 @@
+// The kernels of one instruction set level, as a table of functions, and the jobs that they work on.
+//
+// kernels.cpp is compiled once per level. Headers that it includes hold no inline function of external linkage: the
+// linker would keep one copy of it, perhaps the one compiled for a level that the machine lacks.
+#ifndef QUIRE_CPU_KERNELS_H
+#define QUIRE_CPU_KERNELS_H
+
+#include <stdint.h>
+
+#include "layout.h"
+#include "quire.h"
+
+namespace quire {
+
+/// Rows of x that share a block of the quantised form.
+constexpr int kRowBlock = 8;
+
+/// The activations of a linear operation in the form that its weights want: groups of 32 columns, x = scale * code.
+/// Blocks of 8 rows are interleaved so that a kernel reaches each row at a constant distance.
+struct QuantisedRows {
+  int8_t* codes;      // [row / 8][group][row % 8][32]; high bytes when low is there
+  int8_t* low;        // low bytes (QR_HIGH_PRECISION), or null
+  float* factors;     // [row / 8][group][4][8]: scale, scale * 12582912, scale * sum of codes, unused
+  int32_t* starts[3]; // per part [row / 8][group][2][8]: start value of the integer sum, per half group
+  int zero[3];        // zero point of each part; starts[i] is null where minima are used
+};
+
+struct LinearPart {
+  const uint8_t* data;
+  const Format* format;
+  TileLayout tile;
+  int64_t tiles, rows;
+  int column;  // of out
+};
+
+struct LinearJob {
+  const float* x;
+  float* out;
+  const float* bias;
+  LinearPart parts[3];
+  int n_parts, rows, in_cols, out_cols;
+  bool add, high;
+  QuantisedRows q;
+  int64_t tiles;                    // of all parts
+  int tiles_per_item, rows_per_item;
+  int64_t tile_items, items;
+};
+
+struct AttentionTile {
+  int32_t sequence, first, count;  // query tokens [first, first + count)
+};
+
+struct AttentionJob {
+  const QrAttention* op;
+  const QrStep* step;
+  const AttentionTile* tiles;
+  int32_t n_tiles;
+  int heads_per_item, splits;  // query heads of a kv head: splits * heads_per_item cover the group
+  int64_t items;
+};
+
+struct Scan {
+  float largest;
+  bool bad;  // a NaN or +infinity was seen
+};
+
+/// Logits in one block of a scan's maxima.
+constexpr int kScanBlock = 64;
+/// Weights in one block of partial sums.
+constexpr int kSumBlock = 1024;
+
+struct Kernels {
+  const char* name;
+  void (*quantise)(const LinearJob& job, int64_t row);
+  void (*linear)(const LinearJob& job, int64_t item, uint8_t* scratch);
+  void (*rms_norm)(const float* x, const float* weight, float* out, int cols, float eps);
+  void (*gated)(const float* gate_up, float* out, int inner, int activation);
+  void (*rope_kv)(const QrRopeKv& op, const QrStep& step, int flags, int64_t token, float* scratch);
+  void (*attention)(const AttentionJob& job, int64_t item, float* scratch);
+  /// Largest value, and the largest of each block of kScanBlock.
+  Scan (*scan)(const float* x, int64_t n, float* block_max);
+  /// weights[i] = e^((x[i] - largest) / temperature), and the sum of each block of kSumBlock.
+  void (*weigh)(const float* x, int64_t n, float largest, float temperature, float* weights,
+                float* block_sums);
+};
+
+/// Bytes of scratch that one worker needs for a job.
+int64_t linear_scratch_bytes(const LinearJob& job);
+int64_t attention_scratch_bytes(const AttentionJob& job);
+int64_t rope_scratch_bytes(const QrRopeKv& op);
+
+/// Floats in a row of attention scores over `positions` positions, for any level.
+static inline int64_t score_stride(int64_t positions) { return round_up(positions, 64) + 64 + 16; }
+
+/// The table of a level (QR_ISA_*), or null when this library or this machine lacks it; AUTO gives the best.
+const Kernels* kernels_for(int isa, int* chosen);
+
+}  // namespace quire
+
+#endif

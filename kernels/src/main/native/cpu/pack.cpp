@@ -1,0 +1,210 @@
+// From the block formats of the GGUF specification to the packed layout of layout.h, and back for embeddings.
+#include <string.h>
+
+#include "device.h"
+#include "half.h"
+
+namespace quire {
+namespace {
+
+/// One group of 32 columns of one row: value = scale[half] * code + minimum, or scale[half] * (code - zero).
+struct Group {
+  uint8_t code[kGroup];
+  float scale[2], minimum;         // K types
+  uint16_t half_scale, half_minimum;  // the others, as in the file
+};
+
+uint16_t read_u16(const uint8_t* p) {
+  uint16_t value;
+  memcpy(&value, p, 2);
+  return value;
+}
+
+/// Low nibbles are columns 0 to 15, high nibbles 16 to 31; `high_bits` holds a fifth bit per column, or 0.
+void nibbles(const uint8_t* codes, uint32_t high_bits, Group& g) {
+  for (int i = 0; i < 16; i++) {
+    g.code[i] = static_cast<uint8_t>((codes[i] & 15) | (high_bits >> i & 1) << 4);
+    g.code[i + 16] = static_cast<uint8_t>(codes[i] >> 4 | (high_bits >> (i + 16) & 1) << 4);
+  }
+}
+
+uint32_t read_u32(const uint8_t* p) {
+  uint32_t value;
+  memcpy(&value, p, 4);
+  return value;
+}
+
+/// The 6-bit scale and minimum of group j of Q4_K and Q5_K: 8 pairs in 12 bytes.
+void k_scale(const uint8_t* packed, int j, int* scale, int* minimum) {
+  if (j < 4) {
+    *scale = packed[j] & 63;
+    *minimum = packed[j + 4] & 63;
+  } else {
+    *scale = (packed[j + 4] & 15) | packed[j - 4] >> 6 << 4;
+    *minimum = packed[j + 4] >> 4 | packed[j] >> 6 << 4;
+  }
+}
+
+/// Group j of a block: f16 d, f16 dmin, 12 bytes of scales, [32 bytes of fifth bits,] 128 bytes of nibbles.
+void read_k45(const uint8_t* block, int j, bool five, Group& g) {
+  int scale, minimum;
+  k_scale(block + 4, j, &scale, &minimum);
+  g.scale[0] = g.scale[1] = f16_to_float(read_u16(block)) * static_cast<float>(scale);
+  g.minimum = -(f16_to_float(read_u16(block + 2)) * static_cast<float>(minimum));
+  const uint8_t* codes = block + (five ? 48 : 16) + j / 2 * 32;
+  for (int i = 0; i < kGroup; i++) {
+    const int low = j % 2 == 0 ? codes[i] & 15 : codes[i] >> 4;
+    const int fifth = five ? block[16 + i] >> j & 1 : 0;
+    g.code[i] = static_cast<uint8_t>(low | fifth << 4);
+  }
+}
+
+/// Group j of a block: 128 bytes of low nibbles, 64 of high bit pairs, 16 int8 scales, f16 d.
+void read_q6k(const uint8_t* block, int j, Group& g) {
+  const int half = j / 4, quarter = j % 4;
+  const uint8_t* low = block + half * 64 + quarter % 2 * 32;
+  const uint8_t* high = block + 128 + half * 32;
+  const float d = f16_to_float(read_u16(block + 208));
+  for (int s = 0; s < 2; s++) {
+    g.scale[s] = d * static_cast<float>(static_cast<int8_t>(block[192 + j * 2 + s]));
+  }
+  for (int i = 0; i < kGroup; i++) {
+    const int nibble = quarter < 2 ? low[i] & 15 : low[i] >> 4;
+    g.code[i] = static_cast<uint8_t>(nibble | (high[i] >> (2 * quarter) & 3) << 4);
+  }
+}
+
+/// Group `index` of a row in its file format.
+void read_group(const Format& f, const uint8_t* row, int64_t index, Group& g) {
+  const int groups_per_block = f.block_cols / kGroup;
+  const uint8_t* block = row + index / groups_per_block * f.block_bytes;
+  const int j = static_cast<int>(index % groups_per_block);
+  g.half_scale = read_u16(block);
+  g.half_minimum = f.minima ? read_u16(block + 2) : 0;
+  switch (f.type) {
+    case QR_Q4_0: nibbles(block + 2, 0, g); break;
+    case QR_Q4_1: nibbles(block + 4, 0, g); break;
+    case QR_Q5_0: nibbles(block + 6, read_u32(block + 2), g); break;
+    case QR_Q5_1: nibbles(block + 8, read_u32(block + 4), g); break;
+    case QR_Q8_0:
+      for (int i = 0; i < kGroup; i++) g.code[i] = static_cast<uint8_t>(block[2 + i] ^ 128);
+      break;
+    case QR_Q4_K: read_k45(block, j, false, g); break;
+    case QR_Q5_K: read_k45(block, j, true, g); break;
+    default: read_q6k(block, j, g); break;
+  }
+}
+
+void put_codes(const Format& f, const Group& g, int n, int64_t group, uint8_t* codes) {
+  uint8_t* at = codes + group * kGroup * kTileRows * f.code_bits / 8 + n * 4;
+  for (int c = 0; c < 8; c++) {
+    for (int j = 0; j < 4; j++) {
+      const uint8_t code = g.code[c * 4 + j];
+      if (f.code_bits == 8) {
+        at[c * 64 + j] = code;
+      } else {
+        at[c % 4 * 64 + j] |= static_cast<uint8_t>(c < 4 ? code : code << 4);
+      }
+    }
+  }
+}
+
+void pack_plain(const Format& f, const uint8_t* source, int64_t first, int64_t n, int64_t cols,
+                uint8_t* packed) {
+  const int64_t size = f.block_bytes;
+  for (int64_t i = 0; i < n; i++) {
+    const uint8_t* row = source + (first + i) * cols * size;
+    for (int64_t k = 0; k < cols; k++) {
+      memcpy(packed + (k * kTileRows + i) * size, row + k * size, static_cast<size_t>(size));
+    }
+  }
+}
+
+void put_factors(const Format& f, const TileLayout& layout, const Group& g, int64_t n, int64_t group,
+                 uint8_t* packed) {
+  const int64_t at = group * kTileRows + n;
+  if (f.half_scales) {
+    memcpy(packed + layout.scales + at * 2, &g.half_scale, 2);
+    if (f.minima) memcpy(packed + layout.minima + at * 2, &g.half_minimum, 2);
+    return;
+  }
+  for (int s = 0; s < f.scales_per_group; s++) {
+    const int64_t index = (group * f.scales_per_group + s) * kTileRows + n;
+    memcpy(packed + layout.scales + index * 4, &g.scale[s], 4);
+  }
+  if (f.minima) memcpy(packed + layout.minima + at * 4, &g.minimum, 4);
+}
+
+}  // namespace
+
+void pack_tile(const Format& f, const uint8_t* source, int64_t rows, int64_t cols, int64_t tile,
+               uint8_t* packed) {
+  const TileLayout layout = tile_layout(f, cols);
+  uint8_t* out = packed + tile * layout.bytes;
+  memset(out, 0, static_cast<size_t>(layout.bytes));
+  const int64_t first = tile * kTileRows;
+  const int64_t n = rows - first < kTileRows ? rows - first : kTileRows;
+  if (f.code_bits == 0) {
+    pack_plain(f, source, first, n, cols, out);
+    return;
+  }
+  const int64_t row_bytes = cols / f.block_cols * f.block_bytes;
+  for (int64_t i = 0; i < n; i++) {
+    for (int64_t g = 0; g < cols / kGroup; g++) {
+      Group group;
+      read_group(f, source + (first + i) * row_bytes, g, group);
+      put_codes(f, group, static_cast<int>(i), g, out);
+      put_factors(f, layout, group, i, g, out);
+    }
+  }
+}
+
+namespace {
+
+float plain_value(int32_t type, const uint8_t* p) {
+  if (type == QR_F32) {
+    float value;
+    memcpy(&value, p, 4);
+    return value;
+  }
+  return type == QR_F16 ? f16_to_float(read_u16(p)) : bf16_to_float(read_u16(p));
+}
+
+float factor(const Format& f, const uint8_t* base, int64_t index) {
+  return f.half_scales ? plain_value(QR_F16, base + index * 2) : plain_value(QR_F32, base + index * 4);
+}
+
+void embed_group(const Format& f, const TileLayout& layout, const uint8_t* tile, int64_t g, int64_t n,
+                 float scale, float* out) {
+  const uint8_t* codes = tile + g * kGroup * kTileRows * f.code_bits / 8 + n * 4;
+  const float minimum = f.minima ? factor(f, tile + layout.minima, g * kTileRows + n) : 0.0f;
+  for (int c = 0; c < 8; c++) {
+    const int64_t part = f.scales_per_group == 2 ? g * 2 + c / 4 : g;
+    const float d = factor(f, tile + layout.scales, part * kTileRows + n);
+    for (int j = 0; j < 4; j++) {
+      const int byte = codes[(f.code_bits == 8 ? c : c % 4) * 64 + j];
+      const int code = f.code_bits == 8 ? byte : c < 4 ? byte & 15 : byte >> 4;
+      out[c * 4 + j] = (d * static_cast<float>(code - f.zero) + minimum) * scale;
+    }
+  }
+}
+
+}  // namespace
+
+void embed_row(const Format& f, const QrWeight& weight, int64_t row, float scale, float* out) {
+  const TileLayout layout = tile_layout(f, weight.cols);
+  const uint8_t* tile =
+      reinterpret_cast<const uint8_t*>(weight.data) + row / kTileRows * layout.bytes;
+  const int64_t n = row % kTileRows;
+  if (f.code_bits == 0) {
+    for (int64_t k = 0; k < weight.cols; k++) {
+      out[k] = plain_value(f.type, tile + (k * kTileRows + n) * f.block_bytes) * scale;
+    }
+    return;
+  }
+  for (int64_t g = 0; g < weight.cols / kGroup; g++) {
+    embed_group(f, layout, tile, g, n, scale, out + g * kGroup);
+  }
+}
+
+}  // namespace quire

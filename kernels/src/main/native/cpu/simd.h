@@ -1,0 +1,85 @@
+// The vector vocabulary of the kernels: F is 16 floats, I is 16 int32, Bytes is 64 bytes, on every level.
+//
+// A kernel written with it gives the same bits on every level, because each function is one correctly rounded
+// operation (or a fixed sequence of them) on the same 16 lanes. Three implementations, chosen by QR_LEVEL_*:
+//   load, load_n (first n lanes, others 0), store, store_n, set1, zero; add, sub, mul, div, fma(a, b, c) = a b + c;
+//   min, max: (a < b ? a : b) and (a > b ? a : b), so b where either is NaN; abs_bits, max_bits on the bit patterns;
+//   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left_23;
+//   zero_below(y, x, limit): 0 where x < limit, else y;  keep_lanes(x, from, to, other);
+//   count_not_le(acc, x, limit): acc + 1 where not x <= limit;  any(I)
+//   load_f16, load_f16_n, store_f16_n (saturating), load_bf16
+//   Dot<4>, Dot<8>: exact sums of u8 x s8 products, 4 neighbours per lane, for codes of at most 15 / 255.
+#ifndef QUIRE_CPU_SIMD_H
+#define QUIRE_CPU_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "half.h"
+
+#if defined(QR_LEVEL_AVX512) || defined(QR_LEVEL_AVX2)
+#define QR_INLINE static inline __attribute__((always_inline))
+#define QR_INLINE_MEMBER inline __attribute__((always_inline))
+#define QR_UNROLL _Pragma("GCC unroll 16")
+#else  // vectors in memory: unrolling them only costs compile time
+#define QR_INLINE static inline
+#define QR_INLINE_MEMBER inline
+#define QR_UNROLL
+#endif
+
+#if defined(QR_LEVEL_AVX512)
+#include "simd_avx512.h"
+#elif defined(QR_LEVEL_AVX2)
+#include "simd_avx2.h"
+#else
+#include "simd_scalar.h"
+#endif
+
+namespace quire::QR_LEVEL {
+
+/// Sum of the lanes as a tree: i with i + 8, then + 4, + 2, + 1.
+QR_INLINE float sum(F x) {
+  float lane[16];
+  store(lane, x);
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; i++) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+
+/// Largest lane; NaN when a lane is NaN.
+QR_INLINE float largest(F x) {
+  float lane[16];
+  store(lane, x);
+  float best = lane[0];
+  for (int i = 1; i < 16; i++) best = best > lane[i] ? best : lane[i];
+  return best;
+}
+
+/// e^x within 2 ulp: 0 below -87.3, the value at 88.37 above it, NaN for NaN.
+QR_INLINE F exp(F x) {
+  const float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  const F clamped = max(set1(-87.33654f), min(set1(88.37626f), x));
+  const F shifted = fma(clamped, set1(1.44269504f), set1(round));
+  const F n = sub(shifted, set1(round));
+  F r = fma(n, set1(-0.693359375f), clamped);
+  r = fma(n, set1(2.12194440e-4f), r);
+  F p = set1(1.9875691500e-4f);
+  p = fma(p, r, set1(1.3981999507e-3f));
+  p = fma(p, r, set1(8.3334519073e-3f));
+  p = fma(p, r, set1(4.1665795894e-2f));
+  p = fma(p, r, set1(1.6666665459e-1f));
+  p = fma(p, r, set1(5.0000001201e-1f));
+  p = add(fma(p, mul(r, r), r), set1(1.0f));
+  const F scale = as_float(add_int(shift_left_23(as_int(shifted)), 127 << 23));
+  return zero_below(mul(p, scale), x, -87.33654f);
+}
+
+QR_INLINE F tanh(F x) {
+  const F e = exp(add(x, x));
+  return sub(set1(1.0f), div(set1(2.0f), add(e, set1(1.0f))));
+}
+
+}  // namespace quire::QR_LEVEL
+
+#endif

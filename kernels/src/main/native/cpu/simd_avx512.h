@@ -1,0 +1,90 @@
+// simd.h with AVX-512 F, BW, DQ, VL and VNNI: one zmm register per vector.
+#include <immintrin.h>
+
+namespace quire::QR_LEVEL {
+
+using F = __m512;
+using I = __m512i;
+using Bytes = __m512i;
+
+QR_INLINE __mmask16 first(int n) { return (__mmask16)((1u << n) - 1); }
+
+QR_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
+QR_INLINE F load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
+QR_INLINE void store(float* p, F x) { _mm512_storeu_ps(p, x); }
+QR_INLINE void store_n(float* p, F x, int n) { _mm512_mask_storeu_ps(p, first(n), x); }
+QR_INLINE F set1(float x) { return _mm512_set1_ps(x); }
+QR_INLINE F zero() { return _mm512_setzero_ps(); }
+QR_INLINE F add(F a, F b) { return _mm512_add_ps(a, b); }
+QR_INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+QR_INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+QR_INLINE F div(F a, F b) { return _mm512_div_ps(a, b); }
+QR_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+QR_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
+QR_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
+
+QR_INLINE I set1_int(int32_t x) { return _mm512_set1_epi32(x); }
+QR_INLINE I as_int(F x) { return _mm512_castps_si512(x); }
+QR_INLINE F as_float(I x) { return _mm512_castsi512_ps(x); }
+QR_INLINE I add(I a, I b) { return _mm512_add_epi32(a, b); }
+QR_INLINE I add_int(I a, int32_t b) { return _mm512_add_epi32(a, _mm512_set1_epi32(b)); }
+QR_INLINE I shift_left_23(I x) { return _mm512_slli_epi32(x, 23); }
+QR_INLINE I shift_left_8(I x) { return _mm512_slli_epi32(x, 8); }
+QR_INLINE I abs_bits(F x) {
+  return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+}
+QR_INLINE I max_bits(I a, I b) { return _mm512_max_epi32(a, b); }
+QR_INLINE I round_int(F x) { return _mm512_cvtps_epi32(x); }
+QR_INLINE F to_float(I x) { return _mm512_cvtepi32_ps(x); }
+QR_INLINE void store_int(int32_t* p, I x) { _mm512_storeu_si512(p, x); }
+QR_INLINE void store_bytes(int8_t* p, I x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x)); }
+
+QR_INLINE F zero_below(F y, F x, float limit) {
+  return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_LT_OQ),
+                            _mm512_setzero_ps());
+}
+QR_INLINE F keep_lanes(F x, int from, int to, float other) {
+  return _mm512_mask_mov_ps(_mm512_set1_ps(other), (__mmask16)(first(to) & ~first(from)), x);
+}
+QR_INLINE I count_not_le(I acc, F x, F limit) {
+  return _mm512_mask_add_epi32(acc, _mm512_cmp_ps_mask(x, limit, _CMP_NLE_UQ), acc,
+                               _mm512_set1_epi32(1));
+}
+QR_INLINE bool any(I x) { return _mm512_test_epi32_mask(x, x) != 0; }
+
+QR_INLINE F load_f16(const uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
+}
+QR_INLINE F load_f16_n(const uint16_t* p, int n) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
+}
+QR_INLINE F load_bf16(const uint16_t* p) {
+  return _mm512_castsi512_ps(
+      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
+}
+QR_INLINE void store_f16_n(uint16_t* p, F x, int n) {
+  const F bounded = _mm512_min_ps(_mm512_set1_ps(65504.0f), _mm512_max_ps(_mm512_set1_ps(-65504.0f), x));
+  _mm256_mask_storeu_epi16(p, first(n), _mm512_cvtps_ph(bounded, _MM_FROUND_TO_NEAREST_INT));
+}
+
+QR_INLINE Bytes load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
+QR_INLINE Bytes low_nibbles(Bytes x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
+QR_INLINE Bytes high_nibbles(Bytes x) {
+  return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));
+}
+QR_INLINE void store_codes(uint8_t* p, Bytes x) { _mm512_storeu_si512(p, x); }
+
+template <int kBits>
+struct Dot {
+  I acc;
+  QR_INLINE_MEMBER void start(int32_t init) { acc = _mm512_set1_epi32(init); }
+  QR_INLINE_MEMBER void add(Bytes w, int32_t x) {
+    acc = _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(x));
+  }
+  QR_INLINE_MEMBER I done(int32_t) const { return acc; }
+};
+
+// Register blocking: 32 registers.
+constexpr int kLinearRows = 4, kLinearTiles = 2, kScoreRows = 4, kAttentionCols = 4;
+
+}  // namespace quire::QR_LEVEL

@@ -1,0 +1,162 @@
+// simd.h in plain C++: sixteen lanes in a loop.
+#include <math.h>
+
+namespace quire::QR_LEVEL {
+
+struct F {
+  float v[16];
+};
+struct I {
+  int32_t v[16];
+};
+struct Bytes {
+  uint8_t v[64];
+};
+
+template <class Out, class Function>
+QR_INLINE Out lanes(Function f) {
+  Out out;
+  for (int i = 0; i < 16; i++) out.v[i] = f(i);
+  return out;
+}
+
+QR_INLINE F load(const float* p) {
+  return lanes<F>([=](int i) { return p[i]; });
+}
+QR_INLINE F load_n(const float* p, int n) {
+  return lanes<F>([=](int i) { return i < n ? p[i] : 0.0f; });
+}
+QR_INLINE void store_n(float* p, F x, int n) {
+  for (int i = 0; i < n; i++) p[i] = x.v[i];
+}
+QR_INLINE void store(float* p, F x) { store_n(p, x, 16); }
+QR_INLINE F set1(float x) {
+  return lanes<F>([=](int) { return x; });
+}
+QR_INLINE F zero() { return set1(0.0f); }
+QR_INLINE F add(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] + b.v[i]; });
+}
+QR_INLINE F sub(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] - b.v[i]; });
+}
+QR_INLINE F mul(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] * b.v[i]; });
+}
+QR_INLINE F div(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] / b.v[i]; });
+}
+QR_INLINE F fma(const F& a, const F& b, const F& c) {
+  return lanes<F>([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); });
+}
+QR_INLINE F min(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+QR_INLINE F max(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+
+QR_INLINE I set1_int(int32_t x) {
+  return lanes<I>([=](int) { return x; });
+}
+QR_INLINE I as_int(const F& x) {
+  return lanes<I>([&](int i) { return (int32_t)float_to_bits(x.v[i]); });
+}
+QR_INLINE F as_float(const I& x) {
+  return lanes<F>([&](int i) { return bits_to_float((uint32_t)x.v[i]); });
+}
+QR_INLINE I add(const I& a, const I& b) {
+  return lanes<I>([&](int i) { return (int32_t)((uint32_t)a.v[i] + (uint32_t)b.v[i]); });
+}
+QR_INLINE I add_int(const I& a, int32_t b) { return add(a, set1_int(b)); }
+QR_INLINE I shift_left_23(const I& x) {
+  return lanes<I>([&](int i) { return (int32_t)((uint32_t)x.v[i] << 23); });
+}
+QR_INLINE I shift_left_8(const I& x) {
+  return lanes<I>([&](int i) { return (int32_t)((uint32_t)x.v[i] << 8); });
+}
+QR_INLINE I abs_bits(const F& x) {
+  return lanes<I>([&](int i) { return (int32_t)(float_to_bits(x.v[i]) & 0x7fffffff); });
+}
+QR_INLINE I max_bits(const I& a, const I& b) {
+  return lanes<I>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+/// Only for |x| < 2^22, which is all that the kernels ask for.
+QR_INLINE I round_int(const F& x) {
+  return lanes<I>([&](int i) {
+    return (int32_t)(float_to_bits(x.v[i] + 12582912.0f) - 0x4B400000u);
+  });
+}
+QR_INLINE F to_float(const I& x) {
+  return lanes<F>([&](int i) { return (float)x.v[i]; });
+}
+QR_INLINE void store_int(int32_t* p, const I& x) {
+  for (int i = 0; i < 16; i++) p[i] = x.v[i];
+}
+QR_INLINE void store_bytes(int8_t* p, const I& x) {
+  for (int i = 0; i < 16; i++) p[i] = (int8_t)x.v[i];
+}
+
+QR_INLINE F zero_below(const F& y, const F& x, float limit) {
+  return lanes<F>([&](int i) { return x.v[i] < limit ? 0.0f : y.v[i]; });
+}
+QR_INLINE F keep_lanes(const F& x, int from, int to, float other) {
+  return lanes<F>([&](int i) { return i >= from && i < to ? x.v[i] : other; });
+}
+QR_INLINE I count_not_le(const I& acc, const F& x, const F& limit) {
+  return lanes<I>([&](int i) { return acc.v[i] + (x.v[i] <= limit.v[i] ? 0 : 1); });
+}
+QR_INLINE bool any(const I& x) {
+  int32_t bits = 0;
+  for (int i = 0; i < 16; i++) bits |= x.v[i];
+  return bits != 0;
+}
+
+QR_INLINE F load_f16(const uint16_t* p) {
+  return lanes<F>([=](int i) { return f16_to_float(p[i]); });
+}
+QR_INLINE F load_f16_n(const uint16_t* p, int n) {
+  return lanes<F>([=](int i) { return i < n ? f16_to_float(p[i]) : 0.0f; });
+}
+QR_INLINE F load_bf16(const uint16_t* p) {
+  return lanes<F>([=](int i) { return bf16_to_float(p[i]); });
+}
+QR_INLINE void store_f16_n(uint16_t* p, const F& x, int n) {
+  for (int i = 0; i < n; i++) p[i] = float_to_f16(x.v[i]);
+}
+
+QR_INLINE Bytes load_bytes(const uint8_t* p) {
+  Bytes out;
+  memcpy(out.v, p, 64);
+  return out;
+}
+QR_INLINE Bytes low_nibbles(const Bytes& x) {
+  Bytes out;
+  for (int i = 0; i < 64; i++) out.v[i] = x.v[i] & 15;
+  return out;
+}
+QR_INLINE Bytes high_nibbles(const Bytes& x) {
+  Bytes out;
+  for (int i = 0; i < 64; i++) out.v[i] = x.v[i] >> 4;
+  return out;
+}
+QR_INLINE void store_codes(uint8_t* p, const Bytes& x) { memcpy(p, x.v, 64); }
+
+template <int kBits>
+struct Dot {
+  I acc;
+  QR_INLINE_MEMBER void start(int32_t init) { acc = set1_int(init); }
+  QR_INLINE_MEMBER void add(const Bytes& w, int32_t x) {
+    int8_t four[4];
+    memcpy(four, &x, 4);
+    for (int i = 0; i < 16; i++) {
+      acc.v[i] += w.v[4 * i] * four[0] + w.v[4 * i + 1] * four[1] + w.v[4 * i + 2] * four[2] +
+                  w.v[4 * i + 3] * four[3];
+    }
+  }
+  QR_INLINE_MEMBER I done(int32_t) const { return acc; }
+};
+
+constexpr int kLinearRows = 1, kLinearTiles = 1, kScoreRows = 1, kAttentionCols = 1;
+
+}  // namespace quire::QR_LEVEL
