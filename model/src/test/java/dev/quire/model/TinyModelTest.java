@@ -2,12 +2,17 @@ package dev.quire.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Each architecture in float32 against the reference implementation, on each device of this machine. */
 class TinyModelTest {
@@ -77,6 +82,20 @@ class TinyModelTest {
             run.step(rows.toArray(Batch.Row[]::new));
             for (int r = 0; r < alone.size(); r++) {
                 assertThat(model.runner().logits(r)).as("row %d", r).isEqualTo(alone.get(r));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama-tied", "llama-untied", "qwen2", "qwen3"})
+    void aGgufFileGivesTheTokensOfTheFolderItWasMadeFrom(String name, @TempDir Path folder) throws IOException {
+        Path file = Files.write(folder.resolve(name + ".gguf"), TinyGguf.of(name));
+        LoadOptions options = TestDevices.ALL.getLast().options(2);
+        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(file, options, Progress.NONE)) {
+            TokenRun run = new TokenRun(model.runner());
+            for (TinyModels.Case c : TinyModels.cases(name)) {
+                assertThat(distance(run.logits(c.prompt(), 64, 0), c.logits())).isLessThanOrEqualTo(1e-3f);
+                assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
             }
         }
     }

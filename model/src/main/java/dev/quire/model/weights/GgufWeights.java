@@ -44,6 +44,11 @@ public final class GgufWeights implements WeightSource {
 
     @Override
     public String describe(String name) {
+        return fileName(name);
+    }
+
+    /** The name in GGUF files of a tensor by its Hugging Face name; unknown names stay as they are. */
+    public static String fileName(String name) {
         String outer = OUTER.get(name);
         if (outer != null) {
             return outer;

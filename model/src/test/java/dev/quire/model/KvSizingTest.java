@@ -1,0 +1,53 @@
+package dev.quire.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.quire.kernels.Op;
+import dev.quire.kvcache.KvConfig;
+import dev.quire.kvcache.KvStore;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+
+class KvSizingTest {
+    private static final KvStore.Shape SHAPE = new KvStore.Shape(2, 4, 8, Op.KvType.F16);
+    private static final long BLOCK = 2 * 2 * 4 * 8 * 16 * 2; // layers, K and V, heads, columns, tokens, bytes
+
+    private static LoadOptions options(long kvBytes, int sequences) {
+        return new LoadOptions("java", "auto", 0, kvBytes, "auto", 16, 0, 64, sequences, false);
+    }
+
+    private static int blocks(long kvBytes, int sequences, long available) {
+        KvConfig config = KvSizing.size(SHAPE, options(kvBytes, sequences), 100, OptionalLong.of(available));
+        return config.blocks();
+    }
+
+    @Test
+    void takesWhatWasAskedForAndNoMore() {
+        assertThat(blocks(BLOCK * 10 + BLOCK - 1, 8, 0)).isEqualTo(10);
+    }
+
+    @Test
+    void takesAShareOfWhatIsLeftUpToWhatAllSequencesCanUse() {
+        assertThat(blocks(0, 1000, BLOCK * 100)).isEqualTo(40);
+        assertThat(blocks(0, 3, BLOCK * 1000)).isEqualTo(21); // three sequences of seven blocks
+        assertThat(blocks(0, 1 << 14, 1L << 50) * BLOCK).isLessThanOrEqualTo(KvSizing.CEILING);
+    }
+
+    @Test
+    void refusesACacheTooSmallForOneSequenceAndSaysWhatToSet() {
+        assertThatThrownBy(() -> blocks(BLOCK * 6, 8, 0))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("--kv-cache-memory-bytes to at least " + 7 * BLOCK)
+                .hasMessageContaining("--max-model-len to at most 96");
+        assertThatThrownBy(() -> blocks(1, 8, 0)).hasMessageNotContaining("--max-model-len");
+    }
+
+    @Test
+    void keepsFloat32ModelsExactUnlessToldOtherwise() {
+        assertThat(KvSizing.type("auto", true)).isEqualTo(Op.KvType.F32);
+        assertThat(KvSizing.type("auto", false)).isEqualTo(Op.KvType.F16);
+        assertThat(KvSizing.type("f16", true)).isEqualTo(Op.KvType.F16);
+        assertThatThrownBy(() -> KvSizing.type("fp8", true)).hasMessageContaining("allowed: auto, f16, f32");
+    }
+}

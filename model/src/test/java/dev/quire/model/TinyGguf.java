@@ -1,0 +1,103 @@
+package dev.quire.model;
+
+import dev.quire.model.arch.HfConfig;
+import dev.quire.model.arch.ModelConfig;
+import dev.quire.model.weights.GgufWeights;
+import dev.quire.model.weights.GgufWriter;
+import dev.quire.model.weights.SafetensorsDirectory;
+import dev.quire.model.weights.WeightTensor;
+import java.lang.foreign.ValueLayout;
+import java.util.Objects;
+
+/** Writes a tiny safetensors model as a GGUF file, the way converters do: Llama's heads of q and k interleaved. */
+final class TinyGguf {
+    private static final String[] MATRICES = {
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "mlp.down_proj"
+    };
+    private static final String[] NORMS = {
+        "input_layernorm", "post_attention_layernorm", "self_attn.q_norm", "self_attn.k_norm"
+    };
+
+    private final ModelConfig config;
+    private final SafetensorsDirectory source;
+    private final GgufWriter writer = new GgufWriter();
+
+    private TinyGguf(ModelConfig config, SafetensorsDirectory source) {
+        this.config = config;
+        this.source = source;
+    }
+
+    static byte[] of(String tinyModel) {
+        ModelConfig config = HfConfig.read(TinyModels.folder(tinyModel));
+        try (SafetensorsDirectory source = SafetensorsDirectory.open(TinyModels.folder(tinyModel))) {
+            return new TinyGguf(config, source).bytes();
+        }
+    }
+
+    private byte[] bytes() {
+        String a = config.architecture();
+        writer.string("general.architecture", a)
+                .uint32(a + ".block_count", config.layers())
+                .uint32(a + ".context_length", config.maxPositions())
+                .uint32(a + ".embedding_length", config.hidden())
+                .uint32(a + ".feed_forward_length", config.inner())
+                .uint32(a + ".attention.head_count", config.heads())
+                .uint32(a + ".attention.head_count_kv", config.kvHeads())
+                .uint32(a + ".attention.key_length", config.headDim())
+                .uint32(a + ".attention.value_length", config.headDim())
+                .float32(a + ".attention.layer_norm_rms_epsilon", config.normEps())
+                .float32(a + ".rope.freq_base", (float) config.rope().theta());
+        copy("model.embed_tokens.weight", 0);
+        copy("model.norm.weight", 0);
+        copy("lm_head.weight", 0);
+        for (int i = 0; i < config.layers(); i++) {
+            layer("model.layers." + i + ".");
+        }
+        return writer.bytes();
+    }
+
+    private void layer(String at) {
+        for (String name : MATRICES) {
+            boolean rotated = config.architecture().equals("llama") && name.matches(".*[qk]_proj");
+            int heads = name.endsWith("q_proj") ? config.heads() : config.kvHeads();
+            copy(at + name + ".weight", rotated ? heads : 0);
+            copy(at + name + ".bias", 0);
+        }
+        for (String name : NORMS) {
+            copy(at + name + ".weight", 0);
+        }
+    }
+
+    private void copy(String name, int interleavedHeads) {
+        WeightTensor tensor = source.tensor(name);
+        if (tensor == null || (name.startsWith("lm_head") && config.tiedEmbeddings())) {
+            return;
+        }
+        float[] values = Objects.requireNonNull(tensor).data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+        int cols = (int) tensor.shape()[tensor.shape().length - 1];
+        writer.tensor(
+                GgufWeights.fileName(name),
+                interleavedHeads == 0 ? values : interleaved(values, cols, interleavedHeads),
+                tensor.shape());
+    }
+
+    /** Row i of the first half of a head goes to row 2 i, row i of the second half to row 2 i + 1. */
+    private static float[] interleaved(float[] values, int cols, int heads) {
+        float[] result = new float[values.length];
+        int rows = values.length / cols;
+        int half = rows / heads / 2;
+        for (int row = 0; row < rows; row++) {
+            int head = row / (2 * half);
+            int within = row % (2 * half);
+            int to = head * 2 * half + (within < half ? 2 * within : 2 * (within - half) + 1);
+            System.arraycopy(values, row * cols, result, to * cols, cols);
+        }
+        return result;
+    }
+}
