@@ -74,7 +74,7 @@ public final class ModelStore {
      * The model's files on this disk.
      *
      * @param model null or {@code default} for the default model; the path of a {@code .gguf} file or of a folder; or a
-     *     Hub id, {@code org/name[@revision]}
+     *     Hub id, {@code org/name[@revision][:file.gguf]}
      * @return an existing {@code .gguf} file, or a folder with {@code config.json} and {@code .safetensors} files
      * @throws ModelStoreException when there is no such model or it cannot be fetched
      */
@@ -86,7 +86,49 @@ public final class ModelStore {
         if (path != null) {
             return path;
         }
-        throw new ModelStoreException("there is no file or folder '" + model + "'");
+        HubId id = HubId.parse(model);
+        if (id == null) {
+            throw new ModelStoreException("there is no file or folder '" + model
+                    + "', and it is not a Hub id of the form org/name, org/name@revision or org/name:file.gguf");
+        }
+        return hubModel(id);
+    }
+
+    private Path hubModel(HubId id) {
+        HubSnapshots snapshots = new HubSnapshots(cache);
+        try {
+            Path cached = snapshots.cached(id);
+            if (cached != null && (offline || HubId.isCommit(id.revision()))) {
+                return cached;
+            }
+            if (offline) {
+                throw new ModelStoreException(id.repository() + " at " + id.revision() + " is not in the cache "
+                        + cache + ", and offline mode forbids to fetch it. Start once without offline mode, or copy the"
+                        + " model's files from elsewhere and give the path of their folder or .gguf file");
+            }
+            return fetchFromHub(id, snapshots, cached);
+        } catch (IOException e) {
+            throw new ModelStoreException(
+                    id.repository() + " could not be fetched: " + e
+                            + ". Behind a proxy, set HTTPS_PROXY; with a mirror,"
+                            + " set HF_ENDPOINT; where the cache cannot be written, set XDG_CACHE_HOME; or copy the"
+                            + " model's files from elsewhere and give their path",
+                    e);
+        }
+    }
+
+    private Path fetchFromHub(HubId id, HubSnapshots snapshots, @Nullable Path cached) throws IOException {
+        HubClient hub = new HubClient(environment, patience.network());
+        try {
+            return snapshots.fetch(id, hub, new HubDownload(hub, patience.retryDelay(), progress));
+        } catch (IOException e) {
+            if (cached == null) {
+                throw e;
+            }
+            log.warn(
+                    "{} cannot be reached ({}), using {} as it was fetched before", hub.endpoint(), e, id.repository());
+            return cached;
+        }
     }
 
     private static @Nullable Path existing(String model) {
