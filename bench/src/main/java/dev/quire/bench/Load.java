@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -36,7 +37,7 @@ record Load(URI server, @Nullable String apiKey, String model, Workload workload
                 samples.addAll(done.samples());
                 failures += done.failures();
             }
-        } catch (java.util.concurrent.ExecutionException e) {
+        } catch (ExecutionException e) {
             throw new IllegalStateException("a client broke", e.getCause());
         }
         return LatencyReport.of(concurrency, failures, System.nanoTime() - started, samples);
@@ -54,7 +55,7 @@ record Load(URI server, @Nullable String apiKey, String model, Workload workload
                 } catch (IOException | RuntimeException e) {
                     failures++;
                     System.err.println("request " + number + " failed: " + e.getMessage());
-                    client.close();
+                    client.reset();
                 }
             }
         }

@@ -1,9 +1,11 @@
 package dev.quire.bench;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -79,7 +81,7 @@ final class SseClient implements AutoCloseable {
         } catch (StatusException e) {
             throw e;
         } catch (IOException e) {
-            close();
+            reset();
             if (fresh) {
                 throw e;
             }
@@ -140,7 +142,7 @@ final class SseClient implements AutoCloseable {
         if (head.status() != 200) {
             String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
             if (head.closes()) {
-                close();
+                reset();
             }
             throw new StatusException(head.status(), text);
         }
@@ -155,7 +157,7 @@ final class SseClient implements AutoCloseable {
         if (length == null) {
             return source; // up to the end of the connection
         }
-        return new java.io.ByteArrayInputStream(source.readNBytes(Integer.parseInt(length)));
+        return new ByteArrayInputStream(source.readNBytes(Integer.parseInt(length)));
     }
 
     private static Head head(InputStream source) throws IOException {
@@ -190,8 +192,8 @@ final class SseClient implements AutoCloseable {
         return line.toString();
     }
 
-    @Override
-    public void close() {
+    /** Drops the connection; the next request opens another. */
+    void reset() {
         Socket open = socket;
         socket = null;
         in = null;
@@ -201,7 +203,12 @@ final class SseClient implements AutoCloseable {
         try {
             open.close();
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
+    }
+
+    @Override
+    public void close() {
+        reset();
     }
 }
