@@ -63,6 +63,7 @@ public final class ServeBench implements Callable<Integer> {
     @Option(names = "--launcher", hidden = true)
     private Path launcher = Path.of("quire");
 
+    @SuppressWarnings("UnusedVariable") // picocli reads it
     @Option(
             names = {"-h", "--help"},
             usageHelp = true,
