@@ -7,7 +7,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY . /quire
 WORKDIR /quire
-RUN mvn -q -B package dependency:copy-dependencies -DskipTests -Dspotless.check.skip \
+RUN mvn -q -B package dependency:copy-dependencies -Dmaven.test.skip=true -Dspotless.check.skip \
         -DincludeScope=runtime -DoutputDirectory=/quire/target/lib \
     && cp server/target/quire-*.jar target/lib/
 ARG BAKE_MODEL=no

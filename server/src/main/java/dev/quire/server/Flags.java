@@ -51,7 +51,7 @@ public final class Flags {
             names = "--api-key",
             arity = "1..*",
             paramLabel = "KEY",
-            description = "keys that requests must carry (also: environment QUIRE_API_KEY)")
+            description = "keys that requests must carry (also: environment QUIRE_API_KEY or VLLM_API_KEY)")
     private List<String> apiKeys = new ArrayList<>();
 
     @Option(
@@ -284,9 +284,11 @@ public final class Flags {
                     + ", less than --max-num-seqs (" + maxSequences + "): every sequence needs a token in a step");
         }
         List<String> keys = new ArrayList<>(apiKeys);
-        String key = environment.getOrDefault("QUIRE_API_KEY", "");
-        if (!key.isEmpty()) {
-            keys.add(key);
+        for (String variable : List.of("QUIRE_API_KEY", "VLLM_API_KEY")) {
+            String key = environment.getOrDefault(variable, "");
+            if (!key.isEmpty()) {
+                keys.add(key);
+            }
         }
         return new ServerConfig(
                 host,

@@ -18,11 +18,10 @@ public final class Main {
     public static void main(String[] arguments) {
         String command = arguments.length == 0 ? "serve" : arguments[0];
         String[] rest = arguments.length == 0 ? arguments : Arrays.copyOfRange(arguments, 1, arguments.length);
-        int code =
-                switch (command) {
-                    case "fetch" -> fetch(System.getenv(), rest);
-                    default -> usage("unknown command '" + command + "'; known: serve, fetch");
-                };
+        int code = switch (command) {
+            case "fetch" -> fetch(System.getenv(), rest);
+            default -> usage("unknown command '" + command + "'; known: serve, fetch");
+        };
         System.exit(code);
     }
 
