@@ -6,16 +6,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Hub repositories in the cache: {@code hub/models--org--name/snapshots/<commit>/<file>}, with
  * {@code refs/<revision>} naming the commit that a branch or tag last meant.
  */
 final class HubSnapshots {
-    private static final Logger log = LoggerFactory.getLogger(HubSnapshots.class);
-
     private final Path root;
 
     /** @param cache the store's cache folder */
@@ -72,8 +68,7 @@ final class HubSnapshots {
         Path snapshot = folder(id).resolve("snapshots").resolve(listing.commit());
         Path marker = marker(snapshot, id);
         Files.createDirectories(snapshot);
-        try (StoreLock lock = StoreLock.acquire(folder(id).resolve("lock"))) {
-            log.debug("have {}", lock);
+        try (StoreLock _ = StoreLock.acquire(folder(id).resolve("lock"))) {
             for (HubFile file : wanted) {
                 Path target = snapshot.resolve(file.name());
                 if (!isThere(file, target)) {

@@ -151,8 +151,7 @@ public final class ModelStore {
                         + " fetch it. Start once without offline mode, or " + byHand(target));
             }
             Files.createDirectories(target.getParent());
-            try (StoreLock lock = StoreLock.acquire(target.resolveSibling(pinned.fileName() + ".lock"))) {
-                log.debug("have {}", lock);
+            try (StoreLock _ = StoreLock.acquire(target.resolveSibling(pinned.fileName() + ".lock"))) {
                 if (!StoredFile.isIntact(target, pinned.bytes(), pinned.sha256())) {
                     fetchDefault(target);
                 }

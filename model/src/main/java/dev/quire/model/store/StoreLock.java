@@ -2,7 +2,6 @@ package dev.quire.model.store;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.locks.ReentrantLock;
@@ -31,8 +30,7 @@ final class StoreLock implements AutoCloseable {
             try {
                 if (channel.tryLock() == null) {
                     log.info("another process is fetching the model, waiting for it");
-                    FileLock lock = channel.lock();
-                    log.debug("have {}", lock);
+                    channel.lock();
                 }
                 return new StoreLock(channel);
             } catch (IOException | RuntimeException e) {

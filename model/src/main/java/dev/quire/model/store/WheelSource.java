@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -132,8 +133,7 @@ final class WheelSource {
     }
 
     private static String tail(Path output) throws IOException {
-        String text = Files.readString(output, java.nio.charset.StandardCharsets.ISO_8859_1)
-                .strip();
+        String text = Files.readString(output, StandardCharsets.ISO_8859_1).strip();
         return text.isEmpty() ? "" : ": " + text.substring(Math.max(0, text.length() - TAIL_CHARACTERS));
     }
 
