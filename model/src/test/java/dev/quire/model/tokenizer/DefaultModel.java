@@ -10,8 +10,8 @@ final class DefaultModel {
     static Path path() {
         String path = System.getProperty("quire.test.model", "");
         if (path.isEmpty() || !Files.exists(Path.of(path))) {
-            throw new AssertionError("-Dquire.test.model should be the path of the default model's .gguf and is '" + path
-                    + "'; ./quire test sets it");
+            throw new AssertionError("-Dquire.test.model should be the path of the default model's .gguf and is '"
+                    + path + "'; ./quire test sets it");
         }
         return Path.of(path);
     }

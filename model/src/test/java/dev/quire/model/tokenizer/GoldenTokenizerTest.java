@@ -58,7 +58,9 @@ class GoldenTokenizerTest {
             String text = texts.get(i).stringValue();
             JsonNode expected = golden.get(i);
             int[] ids = ints(expected.get("ids"));
-            assertThat(tokenizer.encode(text, false, true, 1 << 20)).as("%d: %s", i, text).isEqualTo(ids);
+            assertThat(tokenizer.encode(text, false, true, 1 << 20))
+                    .as("%d: %s", i, text)
+                    .isEqualTo(ids);
             if (i < 30) {
                 assertThat(tokenizer.encode(text, true, true, 1 << 20))
                         .as("special tokens added, %d: %s", i, text)
@@ -68,9 +70,13 @@ class GoldenTokenizerTest {
                     .as("special tokens as text, %d: %s", i, text)
                     .isEqualTo(expected.has("plain") ? ints(expected.get("plain")) : ids);
             String decoded = expected.has("decoded") ? expected.get("decoded").stringValue() : text;
-            assertThat(Detokenizer.decode(tokenizer, ids, false)).as("decoded, %d", i).isEqualTo(decoded);
+            assertThat(Detokenizer.decode(tokenizer, ids, false))
+                    .as("decoded, %d", i)
+                    .isEqualTo(decoded);
             String skipped = expected.has("skipped") ? expected.get("skipped").stringValue() : decoded;
-            assertThat(Detokenizer.decode(tokenizer, ids, true)).as("skipped, %d", i).isEqualTo(skipped);
+            assertThat(Detokenizer.decode(tokenizer, ids, true))
+                    .as("skipped, %d", i)
+                    .isEqualTo(skipped);
         }
     }
 
@@ -82,7 +88,8 @@ class GoldenTokenizerTest {
     }
 
     private static JsonNode json(String resource) throws IOException {
-        try (InputStream in = Objects.requireNonNull(GoldenTokenizerTest.class.getResourceAsStream(resource), resource)) {
+        try (InputStream in =
+                Objects.requireNonNull(GoldenTokenizerTest.class.getResourceAsStream(resource), resource)) {
             return JSON.readTree(in);
         }
     }

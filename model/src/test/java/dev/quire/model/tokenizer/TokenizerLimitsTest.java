@@ -61,7 +61,8 @@ class TokenizerLimitsTest {
     @Test
     void aTextOfExactlyTheLimitIsNotCutShort() {
         int[] ids = tokenizer.encode("one two three four five", true, true, 1_000);
-        assertThat(tokenizer.encode("one two three four five", true, true, ids.length)).isEqualTo(ids);
+        assertThat(tokenizer.encode("one two three four five", true, true, ids.length))
+                .isEqualTo(ids);
         assertThat(tokenizer.encode("one two three four five", true, true, ids.length - 1))
                 .hasSizeGreaterThan(ids.length - 1);
     }
