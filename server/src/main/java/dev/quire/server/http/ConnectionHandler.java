@@ -1,0 +1,337 @@
+package dev.quire.server.http;
+
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.socket.ChannelInputShutdownEvent;
+import io.netty.channel.socket.DuplexChannel;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.HttpContent;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponse;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.util.ReferenceCountUtil;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One connection: requests are answered one after the other in the order in which they came. While one is being
+ * answered, at most one read's worth of further requests is taken, then nothing is read; the read that stands open is
+ * what notices a client that leaves. Event loop only, but for {@link #send}, {@link #openStream} and {@link #abort}.
+ *
+ * <p>A closed socket and one closed for writing only look the same from here (both send FIN). So after FIN the
+ * connection is probed with bytes that a client skips, an interim response or an event-stream comment: a closed socket
+ * answers them with a reset, a half-closed one does not.
+ */
+final class ConnectionHandler extends ChannelInboundHandlerAdapter {
+    private static final int MAX_QUEUED = 16;
+    private static final Duration LINGER = Duration.ofSeconds(1);
+    private static final long FIRST_PROBE_MILLIS = 10;
+    private static final long LONGEST_PROBE_MILLIS = 10_000;
+
+    private enum Phase {
+        HEADER,
+        BODY,
+        BUSY,
+        IDLE,
+        LINGER
+    }
+
+    private final HttpServer server;
+    private final Channel channel;
+    private final RequestAssembler assembler;
+    private final Deadline deadline;
+    private final ArrayDeque<Request> queue = new ArrayDeque<>();
+    private @Nullable Exchange current;
+    private Phase phase = Phase.HEADER;
+    private boolean sawBytes;
+    private boolean inputEnded;
+
+    ConnectionHandler(HttpServer server, Channel channel) {
+        this.server = server;
+        this.channel = channel;
+        this.assembler = new RequestAssembler(
+                server.options(), server.keys(), server.router(), server.budget(), this::sendContinue);
+        this.deadline = new Deadline(channel.eventLoop(), this::deadlineMissed);
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext ctx) {
+        enter(Phase.HEADER, server.options().headerTimeout());
+        ctx.read();
+    }
+
+    /** Called by the decoder before it looks at new bytes. */
+    void bytesArrived() {
+        sawBytes = true;
+        if (phase == Phase.IDLE) {
+            enter(Phase.HEADER, server.options().headerTimeout());
+        }
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        try {
+            if (assembler.finished()) {
+                return;
+            }
+            if (message instanceof HttpRequest request) {
+                bodyProgress();
+                enqueue(assembler.head(request));
+            }
+            if (message instanceof HttpContent piece && !assembler.finished()) {
+                bodyProgress();
+                enqueue(assembler.content(piece));
+            }
+        } finally {
+            ReferenceCountUtil.release(message);
+        }
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext ctx) {
+        boolean pending = current != null && (assembler.inBody() || !queue.isEmpty());
+        if (phase == Phase.LINGER || (!pending && queue.size() < MAX_QUEUED)) {
+            ctx.read();
+        }
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+        if (!(event instanceof ChannelInputShutdownEvent)) {
+            return;
+        }
+        inputEnded = true;
+        if (phase == Phase.LINGER) {
+            channel.close();
+        } else if (assembler.inBody()) {
+            enqueue(assembler.refuseAndClose(400, "The request body ended early."));
+        } else if (current == null) {
+            channel.close();
+        } else {
+            probeAfter(FIRST_PROBE_MILLIS);
+        }
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext ctx) {
+        deadline.dispose();
+        assembler.dispose();
+        queue.forEach(r -> server.budget().give(r.bodyCharge()));
+        queue.clear();
+        Exchange open = current;
+        if (open != null) {
+            open.disconnected();
+            settle(open);
+        }
+    }
+
+    @Override
+    public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+        if (current != null) {
+            current.writable();
+        }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+        ctx.close();
+    }
+
+    /** Sends a whole answer. Any thread. */
+    void send(Exchange exchange, Reply reply) {
+        byte[] body = exchange.headOnly() ? new byte[0] : reply.body();
+        DefaultFullHttpResponse response = new DefaultFullHttpResponse(
+                HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(reply.status()), Unpooled.wrappedBuffer(body));
+        writeHead(exchange, response);
+        reply.headers().forEach((name, value) -> response.headers().set(name, value));
+        response.headers().set(HttpHeaderNames.CONTENT_TYPE, reply.contentType());
+        response.headers().set(HttpHeaderNames.CONTENT_LENGTH, reply.body().length);
+        channel.eventLoop().execute(() -> {
+            if (current == exchange) {
+                deadline.set(server.options().writeTimeout());
+            }
+            channel.writeAndFlush(response).addListener(whenSent(exchange));
+        });
+    }
+
+    /** Sends the head of an event stream. Any thread. */
+    SseStream openStream(Exchange exchange) {
+        HttpResponse response = new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
+        writeHead(exchange, response);
+        response.headers()
+                .set(HttpHeaderNames.CONTENT_TYPE, "text/event-stream; charset=utf-8")
+                .set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_CACHE)
+                .set("X-Accel-Buffering", "no");
+        if (!exchange.http10()) {
+            response.headers().set(HttpHeaderNames.TRANSFER_ENCODING, HttpHeaderValues.CHUNKED);
+        }
+        channel.writeAndFlush(response).addListener(closeOnFailure());
+        return new SseStream(
+                exchange,
+                channel,
+                server.options().writeTimeout(),
+                server.options().sseKeepAlive());
+    }
+
+    /** Cuts the connection. Any thread. */
+    void abort() {
+        channel.close();
+    }
+
+    ChannelFutureListener closeOnFailure() {
+        return ChannelFutureListener.CLOSE_ON_FAILURE;
+    }
+
+    /** What follows when the last byte of an answer is out. */
+    ChannelFutureListener whenSent(Exchange exchange) {
+        return future -> {
+            if (!future.isSuccess()) {
+                channel.close();
+            } else if (settle(exchange)) {
+                proceed(exchange);
+            }
+        };
+    }
+
+    private void writeHead(Exchange exchange, HttpResponse response) {
+        exchange.commonHeaders().forEach((name, value) -> response.headers().set(name, value));
+        if (closesAfter(exchange)) {
+            response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+        } else if (exchange.http10()) {
+            response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.KEEP_ALIVE);
+        }
+    }
+
+    private boolean closesAfter(Exchange exchange) {
+        Request request = exchange.request();
+        RequestHead head = request.head();
+        boolean unframed = exchange.http10() && exchange.streams();
+        return request.last() || head == null || !head.keepAlive() || unframed || server.draining();
+    }
+
+    /** Closes the books on an exchange; false when they were closed before. */
+    private boolean settle(Exchange exchange) {
+        if (current != exchange) {
+            return false;
+        }
+        current = null;
+        server.budget().give(exchange.request().bodyCharge());
+        server.router().observer().finished(exchange.summary());
+        return true;
+    }
+
+    private void proceed(Exchange answered) {
+        if (answered.request().last()) {
+            linger();
+        } else if (closesAfter(answered)) {
+            channel.close();
+        } else if (!queue.isEmpty()) {
+            dispatch(queue.remove());
+        } else if (inputEnded) {
+            channel.close();
+        } else if (assembler.inBody()) {
+            enter(Phase.BODY, server.options().bodyTimeout());
+            channel.read();
+        } else {
+            enter(Phase.IDLE, server.options().keepAliveTimeout());
+            channel.read();
+        }
+    }
+
+    /** A socket closed with unread bytes resets the connection, and the client loses the answer: read on a little. */
+    private void linger() {
+        if (inputEnded) {
+            channel.close();
+            return;
+        }
+        enter(Phase.LINGER, LINGER);
+        if (channel instanceof DuplexChannel duplex) {
+            duplex.shutdownOutput();
+        }
+        channel.read();
+    }
+
+    private void enqueue(@Nullable Request request) {
+        if (request == null) {
+            return;
+        }
+        if (current == null) {
+            dispatch(request);
+        } else {
+            queue.add(request);
+        }
+    }
+
+    private void dispatch(Request request) {
+        Exchange exchange = new Exchange(request, this);
+        current = exchange;
+        phase = Phase.BUSY;
+        deadline.clear();
+        server.router().observer().started(request.decision().handler());
+        Reply refusal = request.decision().refusal();
+        Route route = request.decision().route();
+        if (refusal != null || route == null) {
+            exchange.reply(refusal == null ? server.router().error(404, "Not found.") : refusal);
+        } else {
+            server.workers().execute(() -> server.router().serve(route, exchange));
+        }
+    }
+
+    private void bodyProgress() {
+        if (phase == Phase.HEADER || phase == Phase.BODY) {
+            enter(Phase.BODY, server.options().bodyTimeout());
+        }
+    }
+
+    private void enter(Phase next, Duration limit) {
+        phase = next;
+        deadline.set(limit);
+    }
+
+    private void deadlineMissed() {
+        boolean reading = phase == Phase.HEADER || phase == Phase.BODY;
+        if (reading && sawBytes) {
+            enqueue(assembler.refuseAndClose(408, "The request did not arrive in time."));
+        } else {
+            channel.close();
+        }
+    }
+
+    private void sendContinue() {
+        channel.writeAndFlush(new DefaultFullHttpResponse(
+                        HttpVersion.HTTP_1_1, HttpResponseStatus.CONTINUE, Unpooled.EMPTY_BUFFER))
+                .addListener(closeOnFailure());
+    }
+
+    private void probeAfter(long millis) {
+        var _ = channel.eventLoop()
+                .schedule(
+                        () -> {
+                            Exchange open = current;
+                            if (open != null && channel.isActive()) {
+                                probe(open);
+                                probeAfter(Math.min(millis * 3, LONGEST_PROBE_MILLIS));
+                            }
+                        },
+                        millis,
+                        TimeUnit.MILLISECONDS);
+    }
+
+    private void probe(Exchange open) {
+        SseStream stream = open.stream();
+        if (stream != null) {
+            stream.comment();
+        } else if (!open.answered() && !open.http10()) {
+            sendContinue();
+        }
+    }
+}

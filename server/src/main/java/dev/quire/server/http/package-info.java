@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.server.http;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.server.openai;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.quire.server.ops;
+
+import org.jspecify.annotations.NullMarked;
