@@ -111,11 +111,11 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         }
         inputEnded = true;
         if (phase == Phase.LINGER) {
-            channel.close();
+            abort();
         } else if (assembler.inBody()) {
             enqueue(assembler.refuseAndClose(400, "The request body ended early."));
         } else if (current == null) {
-            channel.close();
+            abort();
         } else {
             probeAfter(FIRST_PROBE_MILLIS);
         }
@@ -143,7 +143,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-        ctx.close();
+        abort();
     }
 
     /** Sends a whole answer. Any thread. */
@@ -159,7 +159,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
             if (current == exchange) {
                 deadline.set(server.options().writeTimeout());
             }
-            channel.writeAndFlush(response).addListener(whenSent(exchange));
+            var _ = channel.writeAndFlush(response).addListener(whenSent(exchange));
         });
     }
 
@@ -174,7 +174,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         if (!exchange.http10()) {
             response.headers().set(HttpHeaderNames.TRANSFER_ENCODING, HttpHeaderValues.CHUNKED);
         }
-        channel.writeAndFlush(response).addListener(closeOnFailure());
+        var _ = channel.writeAndFlush(response).addListener(closeOnFailure());
         return new SseStream(
                 exchange,
                 channel,
@@ -184,7 +184,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
 
     /** Cuts the connection. Any thread. */
     void abort() {
-        channel.close();
+        var _ = channel.close();
     }
 
     ChannelFutureListener closeOnFailure() {
@@ -195,7 +195,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     ChannelFutureListener whenSent(Exchange exchange) {
         return future -> {
             if (!future.isSuccess()) {
-                channel.close();
+                abort();
             } else if (settle(exchange)) {
                 proceed(exchange);
             }
@@ -233,11 +233,11 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         if (answered.request().last()) {
             linger();
         } else if (closesAfter(answered)) {
-            channel.close();
+            abort();
         } else if (!queue.isEmpty()) {
             dispatch(queue.remove());
         } else if (inputEnded) {
-            channel.close();
+            abort();
         } else if (assembler.inBody()) {
             enter(Phase.BODY, server.options().bodyTimeout());
             channel.read();
@@ -250,12 +250,12 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     /** A socket closed with unread bytes resets the connection, and the client loses the answer: read on a little. */
     private void linger() {
         if (inputEnded) {
-            channel.close();
+            abort();
             return;
         }
         enter(Phase.LINGER, LINGER);
         if (channel instanceof DuplexChannel duplex) {
-            duplex.shutdownOutput();
+            var _ = duplex.shutdownOutput();
         }
         channel.read();
     }
@@ -302,12 +302,12 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         if (reading && sawBytes) {
             enqueue(assembler.refuseAndClose(408, "The request did not arrive in time."));
         } else {
-            channel.close();
+            abort();
         }
     }
 
     private void sendContinue() {
-        channel.writeAndFlush(new DefaultFullHttpResponse(
+        var _ = channel.writeAndFlush(new DefaultFullHttpResponse(
                         HttpVersion.HTTP_1_1, HttpResponseStatus.CONTINUE, Unpooled.EMPTY_BUFFER))
                 .addListener(closeOnFailure());
     }

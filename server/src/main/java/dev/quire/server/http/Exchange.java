@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,7 +20,7 @@ public final class Exchange {
     private volatile boolean answered;
     private volatile boolean streams;
     private volatile int status = 499;
-    private volatile long responseBytes;
+    private final AtomicLong responseBytes = new AtomicLong();
     private volatile @Nullable SseStream stream;
 
     Exchange(Request request, ConnectionHandler connection) {
@@ -78,7 +79,7 @@ public final class Exchange {
     /** Gives the whole answer; does not wait until it is sent. */
     public void reply(Reply reply) {
         claim(reply.status());
-        responseBytes = reply.body().length;
+        responseBytes.set(reply.body().length);
         connection.send(this, reply);
     }
 
@@ -116,7 +117,7 @@ public final class Exchange {
     }
 
     void countResponse(int bytes) {
-        responseBytes += bytes;
+        responseBytes.addAndGet(bytes);
     }
 
     @Nullable
@@ -160,7 +161,7 @@ public final class Exchange {
                 status,
                 System.nanoTime() - startNanos,
                 request.body().length,
-                responseBytes);
+                responseBytes.get());
     }
 
     /** Event loop. */

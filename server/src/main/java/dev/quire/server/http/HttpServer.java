@@ -84,7 +84,7 @@ public final class HttpServer implements AutoCloseable {
 
     private void accept(SocketChannel channel) {
         if (connections.size() >= options.maxConnections()) {
-            channel.close();
+            var _ = channel.close();
             return;
         }
         connections.add(channel);

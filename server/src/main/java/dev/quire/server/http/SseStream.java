@@ -59,7 +59,7 @@ public final class SseStream {
             return;
         }
         closed = true;
-        channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT)
+        var _ = channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT)
                 .addListener(exchange.connection().whenSent(exchange));
     }
 
@@ -89,7 +89,7 @@ public final class SseStream {
     private void write(ByteBuf bytes) {
         lastWriteNanos = System.nanoTime();
         exchange.countResponse(bytes.readableBytes());
-        channel.writeAndFlush(new DefaultHttpContent(bytes))
+        var _ = channel.writeAndFlush(new DefaultHttpContent(bytes))
                 .addListener(exchange.connection().closeOnFailure());
     }
 

@@ -1,0 +1,151 @@
+package dev.quire.server.openai;
+
+import dev.quire.scheduler.FinishReason;
+import dev.quire.scheduler.TextEvent;
+import dev.quire.scheduler.Usage;
+import dev.quire.server.http.Exchange;
+import dev.quire.server.http.SseStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Turns the events of a request into one answer, or into a stream of chunks. Virtual thread of the request. */
+final class Answers {
+    private static final byte[] DONE = "[DONE]".getBytes(StandardCharsets.US_ASCII);
+
+    private final Generations generations;
+    private final LiveRequests live;
+    private final int n;
+    private final Tally tally;
+
+    /** For generations of {@code n} choices each, whose prompts have so many tokens together. */
+    Answers(Generations generations, LiveRequests live, int n, int promptTokens) {
+        this.generations = generations;
+        this.live = live;
+        this.n = n;
+        this.tally = new Tally(promptTokens);
+    }
+
+    /** How an endpoint writes its chunks. */
+    interface Chunks {
+        /** The prompt's scored tokens, before the first delta of its choices. */
+        void prompt(int prompt, List<TextEvent.TokenText> tokens);
+
+        /** The chunks for a delta of the choice {@code index} of the answer. */
+        List<byte[]> delta(int index, TextEvent.Delta delta, @Nullable Usage running);
+
+        /** The last chunk, without choices. */
+        byte[] usage(Usage total);
+    }
+
+    /** One choice, complete. */
+    static final class Choice {
+        final StringBuilder text = new StringBuilder();
+        final List<TextEvent.TokenText> tokens = new ArrayList<>();
+
+        @Nullable
+        FinishReason finish;
+
+        @Nullable
+        Object stopReason;
+    }
+
+    /**
+     * All of it.
+     *
+     * @param choices by index: prompt × n + choice
+     * @param prompts the scored tokens of each prompt, empty where not asked for
+     */
+    record Whole(List<Choice> choices, List<List<TextEvent.TokenText>> prompts, Usage usage) {}
+
+    /**
+     * Waits for everything.
+     *
+     * @throws dev.quire.server.http.ReplyException when any part failed
+     */
+    Whole whole() throws InterruptedException {
+        List<Choice> choices = new ArrayList<>();
+        List<List<TextEvent.TokenText>> prompts = new ArrayList<>();
+        for (int i = 0; i < generations.size(); i++) {
+            prompts.add(List.of());
+            for (int j = 0; j < n; j++) {
+                choices.add(new Choice());
+            }
+        }
+        int open = generations.size();
+        while (open > 0) {
+            Generations.Numbered numbered = generations.next();
+            ApiError fault = fault(numbered.event());
+            if (fault != null) {
+                throw fault.exception();
+            }
+            switch (numbered.event()) {
+                case TextEvent.Prompt prompt -> prompts.set(numbered.prompt(), prompt.tokens());
+                case TextEvent.Delta delta -> {
+                    Choice choice = choices.get(numbered.prompt() * n + delta.choice());
+                    choice.text.append(delta.text());
+                    choice.tokens.addAll(delta.tokens());
+                    choice.finish = delta.finish();
+                    choice.stopReason = delta.stopReason();
+                }
+                case TextEvent.Done done -> {
+                    tally.finished(done.usage());
+                    open--;
+                }
+                case TextEvent.Failed _ -> open--;
+            }
+        }
+        return new Whole(choices, prompts, tally.total());
+    }
+
+    /** Sends chunks as they come; an error after the status line becomes an event. */
+    void stream(Exchange exchange, Chunks chunks, Sampling sampling) throws InterruptedException {
+        SseStream out = exchange.sse();
+        int open = generations.size();
+        while (open > 0) {
+            Generations.Numbered numbered = generations.next();
+            ApiError fault = fault(numbered.event());
+            if (fault != null) {
+                out.send(fault.body());
+                out.send(DONE);
+                out.close();
+                return;
+            }
+            switch (numbered.event()) {
+                case TextEvent.Prompt prompt -> chunks.prompt(numbered.prompt(), prompt.tokens());
+                case TextEvent.Delta delta -> {
+                    tally.generated(delta.tokens().size());
+                    Usage running = sampling.continuousUsage() ? tally.running() : null;
+                    for (byte[] chunk : chunks.delta(numbered.prompt() * n + delta.choice(), delta, running)) {
+                        out.send(chunk);
+                    }
+                }
+                case TextEvent.Done done -> {
+                    tally.finished(done.usage());
+                    open--;
+                }
+                case TextEvent.Failed _ -> open--;
+            }
+        }
+        if (sampling.includeUsage()) {
+            out.send(chunks.usage(tally.total()));
+        }
+        out.send(DONE);
+        out.close();
+    }
+
+    private @Nullable ApiError fault(TextEvent event) {
+        boolean aborted = event instanceof TextEvent.Delta delta && delta.finish() == FinishReason.ABORT;
+        boolean failed = event instanceof TextEvent.Failed
+                || (event instanceof TextEvent.Delta delta && delta.finish() == FinishReason.ERROR);
+        if ((aborted || failed) && live.ended()) {
+            return new ApiError.Unavailable("The server is shutting down.", 5);
+        }
+        if (!failed) {
+            return null;
+        }
+        return new ApiError.Internal(
+                event instanceof TextEvent.Failed why ? why.message() : "The engine failed on this request.", true);
+    }
+}

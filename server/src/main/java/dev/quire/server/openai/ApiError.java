@@ -1,0 +1,178 @@
+package dev.quire.server.openai;
+
+import dev.quire.scheduler.Refusal;
+import dev.quire.server.http.Reply;
+import dev.quire.server.http.ReplyException;
+import java.io.ByteArrayOutputStream;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JsonGenerator;
+
+/** Everything that can be wrong, and how the wire says it: {@code {"error":{message,type,param,code}}}. */
+public sealed interface ApiError {
+    /** Longest message; whatever a client sent is cut long before. */
+    int MAX_MESSAGE = 600;
+
+    /** A field whose value is out of what is allowed. */
+    record Invalid(String param, String message) implements ApiError {}
+
+    /** A body or field that is not of the right form. */
+    record Malformed(@Nullable String param, String message) implements ApiError {}
+
+    /** A model that is not served. */
+    record UnknownModel(String name) implements ApiError {}
+
+    /** Nothing can be taken now: loading, draining, overloaded. */
+    record Unavailable(String message, int retryAfterSeconds) implements ApiError {}
+
+    /** The server's own fault. */
+    record Internal(String message, boolean retryHelps) implements ApiError {}
+
+    /** Decided by the HTTP edge, which knows only a status. */
+    record Edge(int status, String message) implements ApiError {}
+
+    /** A value out of range: what was seen and what is allowed. */
+    static ReplyException invalid(String param, String message, @Nullable Object value) {
+        String seen = value == null ? "" : ", value=" + shown(value);
+        return new Invalid(param, message + " (parameter=" + param + seen + ")").exception();
+    }
+
+    /** A value of the wrong form. */
+    static ReplyException malformed(@Nullable String param, String message) {
+        return new Malformed(param, message).exception();
+    }
+
+    /** A field that would change the output and is not implemented. */
+    static ReplyException unsupported(String param, String message) {
+        return new Invalid(param, message + " (parameter=" + param + ")").exception();
+    }
+
+    /** What the engine's refusal looks like to the client. */
+    static ApiError of(Refusal refusal) {
+        return switch (refusal.reason()) {
+            case OVERLOADED, DRAINING -> new Unavailable(refusal.message(), Math.max(1, refusal.retryAfterSeconds()));
+            case TOO_LONG -> new Invalid("prompt", refusal.message());
+            case ENGINE_DEAD -> new Internal(refusal.message(), true);
+        };
+    }
+
+    /** The status line's code. */
+    default int status() {
+        return switch (this) {
+            case Invalid _, Malformed _ -> 400;
+            case UnknownModel _ -> 404;
+            case Unavailable _ -> 503;
+            case Internal _ -> 500;
+            case Edge edge -> edge.status();
+        };
+    }
+
+    /** The error's type as clients of this API know it. */
+    default String type() {
+        return switch (this) {
+            case Invalid _ -> "BadRequestError";
+            case Malformed _ -> "Bad Request";
+            case UnknownModel _ -> "NotFoundError";
+            case Unavailable _ -> "ServiceUnavailableError";
+            case Internal _ -> "InternalServerError";
+            case Edge edge -> edgeType(edge.status());
+        };
+    }
+
+    /** The text for the client, never longer than {@link #MAX_MESSAGE}. */
+    default String text() {
+        String text = switch (this) {
+            case Invalid e -> e.message();
+            case Malformed e -> e.message();
+            case UnknownModel e -> "The model `" + shown(e.name()) + "` does not exist.";
+            case Unavailable e -> e.message();
+            case Internal e -> e.message();
+            case Edge e -> e.message();
+        };
+        return cut(text, MAX_MESSAGE);
+    }
+
+    /** The field at fault. */
+    default @Nullable String field() {
+        String field = switch (this) {
+            case Invalid e -> e.param();
+            case Malformed e -> e.param();
+            case UnknownModel _ -> "model";
+            case Unavailable _, Internal _, Edge _ -> null;
+        };
+        return field == null ? null : cut(field, 100);
+    }
+
+    /** The body, at most 4 KiB for ASCII text. */
+    default byte[] body() {
+        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
+        try (JsonGenerator json = Json.generator(out)) {
+            json.writeStartObject();
+            json.writeObjectPropertyStart("error");
+            json.writeStringProperty("message", Json.wellFormed(text()));
+            json.writeStringProperty("type", type());
+            Json.optional(json, "param", field() == null ? null : Json.wellFormed(field()));
+            json.writeNumberProperty("code", status());
+            json.writeEndObject();
+            json.writeEndObject();
+        }
+        return out.toByteArray();
+    }
+
+    /** The whole answer, with what tells a client whether to try again. */
+    default Reply reply() {
+        Reply reply = Reply.json(status(), body());
+        return switch (this) {
+            case Unavailable e ->
+                new Reply(
+                        503,
+                        Reply.JSON,
+                        reply.body(),
+                        Map.of(
+                                "Retry-After",
+                                Integer.toString(e.retryAfterSeconds()),
+                                "retry-after-ms",
+                                Integer.toString(e.retryAfterSeconds() * 1000)));
+            case Internal e -> e.retryHelps() ? reply : reply.with("x-should-retry", "false");
+            case Invalid _, Malformed _, UnknownModel _, Edge _ -> reply;
+        };
+    }
+
+    /** To be thrown out of an endpoint. */
+    default ReplyException exception() {
+        return new ReplyException(text(), reply());
+    }
+
+    /** A client's text, short enough to be shown back. */
+    static String shown(Object value) {
+        return cut(value.toString(), 200);
+    }
+
+    private static String cut(String text, int limit) {
+        return text.length() <= limit ? text : text.substring(0, limit) + "…";
+    }
+
+    private static String edgeType(int status) {
+        Set<Integer> authentication = Set.of(401, 403);
+        if (authentication.contains(status)) {
+            return "invalid_request_error";
+        }
+        return switch (status) {
+            case 400 -> "Bad Request";
+            case 404 -> "Not Found";
+            case 405 -> "Method Not Allowed";
+            case 408 -> "Request Timeout";
+            case 413 -> "Request Entity Too Large";
+            case 414 -> "Request-URI Too Long";
+            case 415 -> "Unsupported Media Type";
+            case 417 -> "Expectation Failed";
+            case 431 -> "Request Header Fields Too Large";
+            case 500 -> "InternalServerError";
+            case 503 -> "Service Unavailable";
+            case 505 -> "HTTP Version Not Supported";
+            default -> String.format(Locale.ROOT, "HTTP %d", status);
+        };
+    }
+}
