@@ -86,8 +86,7 @@ final class ScriptedTexts implements TextSource {
             List<TokenText> top = new ArrayList<>();
             for (int i = 0; i < request.params().logprobs(); i++) {
                 String other = Character.toString('A' + i);
-                top.add(new TokenText(
-                        'A' + i, other, other.getBytes(StandardCharsets.UTF_8), -0.25f - i, List.of()));
+                top.add(new TokenText('A' + i, other, other.getBytes(StandardCharsets.UTF_8), -0.25f - i, List.of()));
             }
             return new TokenText(id, text, bytes, scored && !Float.isNaN(loss) ? -loss : Float.NaN, top);
         }

@@ -21,9 +21,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** The edge against a socket that does what no well-behaved client does. */
 class HttpEdgeTest {
-    private static final ErrorBodies ERRORS = (status, message) ->
-            ("{\"error\":{\"code\":" + status + ",\"message\":\"" + message.replace("\"", "'") + "\"}}")
-                    .getBytes(StandardCharsets.UTF_8);
+    private static final ErrorBodies ERRORS = (status, message) -> ("{\"error\":{\"code\":" + status + ",\"message\":\""
+                    + message.replace("\"", "'") + "\"}}")
+            .getBytes(StandardCharsets.UTF_8);
 
     private final AtomicInteger served = new AtomicInteger();
     private final CountDownLatch left = new CountDownLatch(1);
@@ -120,7 +120,9 @@ class HttpEdgeTest {
                 Arguments.of("a hexadecimal length", post + "Content-Length: 0x5\r\n\r\nhello"),
                 Arguments.of("an enormous length", post + "Content-Length: 99999999999999999999\r\n\r\nhello"),
                 Arguments.of("chunked twice", post + "Transfer-Encoding: chunked, chunked" + body),
-                Arguments.of("chunked in two headers", post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked" + body),
+                Arguments.of(
+                        "chunked in two headers",
+                        post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked" + body),
                 Arguments.of("identity and chunked", post + "Transfer-Encoding: identity, chunked" + body),
                 Arguments.of("an unknown coding", post + "Transfer-Encoding: xchunked" + body),
                 Arguments.of("gzip and chunked", post + "Transfer-Encoding: gzip, chunked" + body),
@@ -144,9 +146,13 @@ class HttpEdgeTest {
                 Arguments.of("no version", "GET /open\r\nHost: x\r\n\r\n"),
                 Arguments.of("a target without slash", "GET open HTTP/1.1\r\nHost: x\r\n\r\n"),
                 Arguments.of("garbage", "\u0016\u0003\u0001\u0002\u0000\u0001\r\n\r\n"),
-                Arguments.of("a chunk size that is not one", post + "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"),
-                Arguments.of("a negative chunk size", post + "Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n"),
-                Arguments.of("a chunk without its end", post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX0\r\n\r\n"));
+                Arguments.of(
+                        "a chunk size that is not one",
+                        post + "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"),
+                Arguments.of(
+                        "a negative chunk size", post + "Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n"),
+                Arguments.of(
+                        "a chunk without its end", post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX0\r\n\r\n"));
     }
 
     @ParameterizedTest(name = "{0}")
@@ -212,7 +218,9 @@ class HttpEdgeTest {
             client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab");
             assertThat(client.answer().status()).isEqualTo(415);
             client.get("/number/1");
-            assertThat(client.answer().body()).as("a short refused body costs no connection").isEqualTo("1");
+            assertThat(client.answer().body())
+                    .as("a short refused body costs no connection")
+                    .isEqualTo("1");
             client.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\nab");
             assertThat(client.answer().status()).isEqualTo(417);
         }
@@ -247,7 +255,8 @@ class HttpEdgeTest {
     @Test
     void anEarlierAnswerIsNotOvertakenByALaterRefusal() throws Exception {
         try (RawClient client = new RawClient(server.port())) {
-            client.send("POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\n\r\nBAD\r\n\r\n");
+            client.send(
+                    "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\n\r\nBAD\r\n\r\n");
             assertThat(waiting.await(5, TimeUnit.SECONDS)).isTrue();
             go.countDown();
             assertThat(client.answer().body()).isEqualTo("waited");
@@ -348,11 +357,13 @@ class HttpEdgeTest {
                 assertThat(answer.status()).as(path).isEqualTo(401);
                 assertThat(answer.headers()).containsEntry("WWW-Authenticate", "Bearer");
             }
-            for (String header : List.of("Authorization: bearer beta", "Authorization: Bearer alpha", "x-api-key: beta")) {
+            for (String header :
+                    List.of("Authorization: bearer beta", "Authorization: Bearer alpha", "x-api-key: beta")) {
                 client.send("GET /number/1 HTTP/1.1\r\nHost: x\r\n" + header + "\r\n\r\n");
                 assertThat(client.answer().status()).as(header).isEqualTo(200);
             }
-            for (String header : List.of("Authorization: Bearer gamma", "Authorization: Basic beta", "Authorization: beta")) {
+            for (String header :
+                    List.of("Authorization: Bearer gamma", "Authorization: Basic beta", "Authorization: beta")) {
                 client.send("GET /number/1 HTTP/1.1\r\nHost: x\r\n" + header + "\r\n\r\n");
                 assertThat(client.answer().status()).as(header).isEqualTo(401);
             }
@@ -365,7 +376,9 @@ class HttpEdgeTest {
             client.post("/wait", "{}");
             assertThat(waiting.await(5, TimeUnit.SECONDS)).isTrue();
         }
-        assertThat(left.await(1, TimeUnit.SECONDS)).as("noticed within a second").isTrue();
+        assertThat(left.await(1, TimeUnit.SECONDS))
+                .as("noticed within a second")
+                .isTrue();
         assertThat(finished).extracting(HttpObserver.Finished::status).containsExactly(499);
     }
 
@@ -376,7 +389,9 @@ class HttpEdgeTest {
             assertThat(waiting.await(5, TimeUnit.SECONDS)).isTrue();
             assertThat(client.head()).isEqualTo(200);
         }
-        assertThat(left.await(1, TimeUnit.SECONDS)).as("noticed within a second").isTrue();
+        assertThat(left.await(1, TimeUnit.SECONDS))
+                .as("noticed within a second")
+                .isTrue();
     }
 
     @Test
@@ -385,7 +400,9 @@ class HttpEdgeTest {
             client.post("/wait", "{}");
             client.socket().shutdownOutput();
             assertThat(waiting.await(5, TimeUnit.SECONDS)).isTrue();
-            assertThat(left.await(500, TimeUnit.MILLISECONDS)).as("taken for gone").isFalse();
+            assertThat(left.await(500, TimeUnit.MILLISECONDS))
+                    .as("taken for gone")
+                    .isFalse();
             go.countDown();
             assertThat(client.answer().body()).isEqualTo("waited");
             assertThat(client.closed()).isTrue();

@@ -105,7 +105,9 @@ public final class RawClient implements AutoCloseable {
     }
 
     private String body(Map<String, String> headers) throws IOException {
-        if (headers.getOrDefault("Transfer-Encoding", "").toLowerCase(Locale.ROOT).equals("chunked")) {
+        if (headers.getOrDefault("Transfer-Encoding", "")
+                .toLowerCase(Locale.ROOT)
+                .equals("chunked")) {
             ByteArrayOutputStream out = new ByteArrayOutputStream();
             for (int size = Integer.parseInt(line(), 16); size > 0; size = Integer.parseInt(line(), 16)) {
                 out.writeBytes(in.readNBytes(size));
