@@ -1,10 +1,9 @@
 package dev.quire.server;
 
 import dev.quire.server.http.Route;
+import dev.quire.server.openai.ApiSurface;
 import dev.quire.server.openai.ChatEndpoint;
 import dev.quire.server.openai.CompletionsEndpoint;
-import dev.quire.server.openai.LiveRequests;
-import dev.quire.server.openai.ModelSlot;
 import dev.quire.server.openai.ModelsEndpoint;
 import dev.quire.server.openai.TokenizeEndpoint;
 import dev.quire.server.ops.OpsEndpoint;
@@ -16,17 +15,16 @@ import java.util.List;
 final class ApiRoutes {
     private ApiRoutes() {}
 
-    static List<Route> all(ModelSlot slot, LiveRequests live, PrometheusMeterRegistry registry, String version) {
-        String fingerprint = "quire-" + version;
-        ModelsEndpoint models = new ModelsEndpoint(slot);
-        TokenizeEndpoint tokens = new TokenizeEndpoint(slot);
-        List<Route> routes = new ArrayList<>(new OpsEndpoint(slot, live, registry, version).routes());
-        routes.add(Route.guarded("POST", "/v1/completions", new CompletionsEndpoint(slot, live, fingerprint)));
-        routes.add(Route.guarded("POST", "/v1/chat/completions", new ChatEndpoint(slot, live, fingerprint)));
-        routes.add(Route.guarded("GET", "/v1/models", models::list));
-        routes.add(Route.guarded("GET", "/v1/models/*", models::one));
-        routes.add(Route.guarded("POST", "/tokenize", tokens::tokenize));
-        routes.add(Route.guarded("POST", "/detokenize", tokens::detokenize));
+    static List<Route> all(ApiSurface api, PrometheusMeterRegistry registry, String version) {
+        ModelsEndpoint models = new ModelsEndpoint(api.slot());
+        TokenizeEndpoint tokens = new TokenizeEndpoint(api.slot());
+        List<Route> routes = new ArrayList<>(new OpsEndpoint(api.slot(), api.live(), registry, version).routes());
+        routes.add(Route.guarded("POST", "/v1/completions", api.errors().around(new CompletionsEndpoint(api))));
+        routes.add(Route.guarded("POST", "/v1/chat/completions", api.errors().around(new ChatEndpoint(api))));
+        routes.add(Route.guarded("GET", "/v1/models", api.errors().around(models::list)));
+        routes.add(Route.guarded("GET", "/v1/models/*", api.errors().around(models::one)));
+        routes.add(Route.guarded("POST", "/tokenize", api.errors().around(tokens::tokenize)));
+        routes.add(Route.guarded("POST", "/detokenize", api.errors().around(tokens::detokenize)));
         return routes;
     }
 }

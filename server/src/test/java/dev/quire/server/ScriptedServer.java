@@ -7,6 +7,8 @@ import dev.quire.server.http.HttpServer;
 import dev.quire.server.http.RawClient;
 import dev.quire.server.http.Router;
 import dev.quire.server.openai.ApiError;
+import dev.quire.server.openai.ApiSurface;
+import dev.quire.server.openai.ErrorStyle;
 import dev.quire.server.openai.LiveRequests;
 import dev.quire.server.openai.ModelSlot;
 import dev.quire.server.openai.ServedModel;
@@ -33,8 +35,8 @@ final class ScriptedServer implements AutoCloseable {
             http = HttpServer.start(
                     options,
                     new Router(
-                            ApiRoutes.all(slot, live, registry, "1.2.3"),
-                            (status, message) -> new ApiError.Edge(status, message).body(),
+                            ApiRoutes.all(new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), registry, "1.2.3"),
+                            (status, message) -> ErrorStyle.VLLM.body(new ApiError.Edge(status, message)),
                             new HttpMeters(registry)));
         } catch (IOException e) {
             throw new IllegalStateException(e);

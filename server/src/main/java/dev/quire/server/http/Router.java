@@ -74,8 +74,6 @@ public final class Router {
             }
         } catch (ClientGoneException e) {
             LOG.debug("{} {}: the client left", exchange.id(), route.path());
-        } catch (ReplyException e) {
-            exchange.replyOrAbort(e.reply());
         } catch (InterruptedException e) {
             exchange.replyOrAbort(error(503, "The server is shutting down.").with("Retry-After", "5"));
         } catch (Exception | StackOverflowError | OutOfMemoryError e) {

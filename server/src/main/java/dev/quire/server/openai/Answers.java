@@ -15,14 +15,14 @@ final class Answers {
     private static final byte[] DONE = "[DONE]".getBytes(StandardCharsets.US_ASCII);
 
     private final Generations generations;
-    private final LiveRequests live;
+    private final ApiSurface api;
     private final int n;
     private final Tally tally;
 
     /** For generations of {@code n} choices each, whose prompts have so many tokens together. */
-    Answers(Generations generations, LiveRequests live, int n, int promptTokens) {
+    Answers(Generations generations, ApiSurface api, int n, int promptTokens) {
         this.generations = generations;
-        this.live = live;
+        this.api = api;
         this.n = n;
         this.tally = new Tally(promptTokens);
     }
@@ -62,7 +62,7 @@ final class Answers {
     /**
      * Waits for everything.
      *
-     * @throws dev.quire.server.http.ReplyException when any part failed
+     * @throws ApiException when any part failed
      */
     Whole whole() throws InterruptedException {
         List<Choice> choices = new ArrayList<>();
@@ -107,7 +107,7 @@ final class Answers {
             Generations.Numbered numbered = generations.next();
             ApiError fault = fault(numbered.event());
             if (fault != null) {
-                out.send(fault.body());
+                out.send(api.errors().body(fault));
                 out.send(DONE);
                 out.close();
                 return;
@@ -139,7 +139,7 @@ final class Answers {
         boolean aborted = event instanceof TextEvent.Delta delta && delta.finish() == FinishReason.ABORT;
         boolean failed = event instanceof TextEvent.Failed
                 || (event instanceof TextEvent.Delta delta && delta.finish() == FinishReason.ERROR);
-        if ((aborted || failed) && live.ended()) {
+        if ((aborted || failed) && api.live().ended()) {
             return new ApiError.Unavailable("The server is shutting down.", 5);
         }
         if (!failed) {

@@ -1,14 +1,8 @@
 package dev.quire.server.openai;
 
 import dev.quire.scheduler.Refusal;
-import dev.quire.server.http.Reply;
-import dev.quire.server.http.ReplyException;
-import java.io.ByteArrayOutputStream;
 import java.util.Locale;
-import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JsonGenerator;
 
 /** Everything that can be wrong, and how the wire says it: {@code {"error":{message,type,param,code}}}. */
 public sealed interface ApiError {
@@ -17,6 +11,9 @@ public sealed interface ApiError {
 
     /** A field whose value is out of what is allowed. */
     record Invalid(String param, String message) implements ApiError {}
+
+    /** A prompt that does not fit the model's context. */
+    record TooLong(String message) implements ApiError {}
 
     /** A body or field that is not of the right form. */
     record Malformed(@Nullable String param, String message) implements ApiError {}
@@ -34,18 +31,18 @@ public sealed interface ApiError {
     record Edge(int status, String message) implements ApiError {}
 
     /** A value out of range: what was seen and what is allowed. */
-    static ReplyException invalid(String param, String message, @Nullable Object value) {
+    static ApiException invalid(String param, String message, @Nullable Object value) {
         String seen = value == null ? "" : ", value=" + shown(value);
         return new Invalid(param, message + " (parameter=" + param + seen + ")").exception();
     }
 
     /** A value of the wrong form. */
-    static ReplyException malformed(@Nullable String param, String message) {
+    static ApiException malformed(@Nullable String param, String message) {
         return new Malformed(param, message).exception();
     }
 
     /** A field that would change the output and is not implemented. */
-    static ReplyException unsupported(String param, String message) {
+    static ApiException unsupported(String param, String message) {
         return new Invalid(param, message + " (parameter=" + param + ")").exception();
     }
 
@@ -53,7 +50,7 @@ public sealed interface ApiError {
     static ApiError of(Refusal refusal) {
         return switch (refusal.reason()) {
             case OVERLOADED, DRAINING -> new Unavailable(refusal.message(), Math.max(1, refusal.retryAfterSeconds()));
-            case TOO_LONG -> new Invalid("prompt", refusal.message());
+            case TOO_LONG -> new TooLong(refusal.message());
             case ENGINE_DEAD -> new Internal(refusal.message(), true);
         };
     }
@@ -61,7 +58,7 @@ public sealed interface ApiError {
     /** The status line's code. */
     default int status() {
         return switch (this) {
-            case Invalid _, Malformed _ -> 400;
+            case Invalid _, TooLong _, Malformed _ -> 400;
             case UnknownModel _ -> 404;
             case Unavailable _ -> 503;
             case Internal _ -> 500;
@@ -72,7 +69,7 @@ public sealed interface ApiError {
     /** The error's type as clients of this API know it. */
     default String type() {
         return switch (this) {
-            case Invalid _ -> "BadRequestError";
+            case Invalid _, TooLong _ -> "BadRequestError";
             case Malformed _ -> "Bad Request";
             case UnknownModel _ -> "NotFoundError";
             case Unavailable _ -> "ServiceUnavailableError";
@@ -85,6 +82,7 @@ public sealed interface ApiError {
     default String text() {
         String text = switch (this) {
             case Invalid e -> e.message();
+            case TooLong e -> e.message();
             case Malformed e -> e.message();
             case UnknownModel e -> "The model `" + shown(e.name()) + "` does not exist.";
             case Unavailable e -> e.message();
@@ -98,6 +96,7 @@ public sealed interface ApiError {
     default @Nullable String field() {
         String field = switch (this) {
             case Invalid e -> e.param();
+            case TooLong _ -> "prompt";
             case Malformed e -> e.param();
             case UnknownModel _ -> "model";
             case Unavailable _, Internal _, Edge _ -> null;
@@ -105,44 +104,9 @@ public sealed interface ApiError {
         return field == null ? null : cut(field, 100);
     }
 
-    /** The body, at most 4 KiB for ASCII text. */
-    default byte[] body() {
-        ByteArrayOutputStream out = new ByteArrayOutputStream(256);
-        try (JsonGenerator json = Json.generator(out)) {
-            json.writeStartObject();
-            json.writeObjectPropertyStart("error");
-            json.writeStringProperty("message", Json.wellFormed(text()));
-            json.writeStringProperty("type", type());
-            Json.optional(json, "param", field() == null ? null : Json.wellFormed(field()));
-            json.writeNumberProperty("code", status());
-            json.writeEndObject();
-            json.writeEndObject();
-        }
-        return out.toByteArray();
-    }
-
-    /** The whole answer, with what tells a client whether to try again. */
-    default Reply reply() {
-        Reply reply = Reply.json(status(), body());
-        return switch (this) {
-            case Unavailable e ->
-                new Reply(
-                        503,
-                        Reply.JSON,
-                        reply.body(),
-                        Map.of(
-                                "Retry-After",
-                                Integer.toString(e.retryAfterSeconds()),
-                                "retry-after-ms",
-                                Integer.toString(e.retryAfterSeconds() * 1000)));
-            case Internal e -> e.retryHelps() ? reply : reply.with("x-should-retry", "false");
-            case Invalid _, Malformed _, UnknownModel _, Edge _ -> reply;
-        };
-    }
-
     /** To be thrown out of an endpoint. */
-    default ReplyException exception() {
-        return new ReplyException(text(), reply());
+    default ApiException exception() {
+        return new ApiException(this);
     }
 
     /** A client's text, short enough to be shown back. */
@@ -155,12 +119,9 @@ public sealed interface ApiError {
     }
 
     private static String edgeType(int status) {
-        Set<Integer> authentication = Set.of(401, 403);
-        if (authentication.contains(status)) {
-            return "invalid_request_error";
-        }
         return switch (status) {
             case 400 -> "Bad Request";
+            case 401 -> "invalid_request_error";
             case 404 -> "Not Found";
             case 405 -> "Method Not Allowed";
             case 408 -> "Request Timeout";

@@ -16,14 +16,10 @@ import tools.jackson.core.JsonGenerator;
 
 /** {@code POST /v1/chat/completions}: the assistant's next message. */
 public final class ChatEndpoint implements Endpoint {
-    private final ModelSlot slot;
-    private final LiveRequests live;
-    private final String fingerprint;
+    private final ApiSurface api;
 
-    public ChatEndpoint(ModelSlot slot, LiveRequests live, String fingerprint) {
-        this.slot = slot;
-        this.live = live;
-        this.fingerprint = fingerprint;
+    public ChatEndpoint(ApiSurface api) {
+        this.api = api;
     }
 
     /**
@@ -43,12 +39,12 @@ public final class ChatEndpoint implements Endpoint {
 
     @Override
     public void handle(Exchange exchange) throws InterruptedException {
-        Call call = read(exchange, slot.require());
-        try (Generations generations = Generations.start(call.model(), List.of(request(call)), exchange, live)) {
+        Call call = read(exchange, api.slot().require());
+        try (Generations generations = Generations.start(call.model(), List.of(request(call)), exchange, api.live())) {
             Answers answers = new Answers(
-                    generations, live, call.sampling().n(), call.prompt().ids().length);
+                    generations, api, call.sampling().n(), call.prompt().ids().length);
             if (call.sampling().stream()) {
-                answers.stream(exchange, new Chunks(call, fingerprint), call.sampling());
+                answers.stream(exchange, new Chunks(call, api.fingerprint()), call.sampling());
             } else {
                 exchange.reply(Reply.json(200, whole(call, answers.whole())));
             }
@@ -119,7 +115,7 @@ public final class ChatEndpoint implements Endpoint {
             }
             json.writeEndArray();
             json.writeNullProperty("service_tier");
-            json.writeStringProperty("system_fingerprint", fingerprint);
+            json.writeStringProperty("system_fingerprint", api.fingerprint());
             AnswerHead.usage(json, answer.usage());
             json.writeNullProperty("prompt_logprobs");
             if (call.sampling().returnIds()) {

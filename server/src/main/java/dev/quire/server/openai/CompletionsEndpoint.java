@@ -19,14 +19,10 @@ public final class CompletionsEndpoint implements Endpoint {
     private static final int DEFAULT_MAX_TOKENS = 16;
     private static final String OBJECT = "text_completion";
 
-    private final ModelSlot slot;
-    private final LiveRequests live;
-    private final String fingerprint;
+    private final ApiSurface api;
 
-    public CompletionsEndpoint(ModelSlot slot, LiveRequests live, String fingerprint) {
-        this.slot = slot;
-        this.live = live;
-        this.fingerprint = fingerprint;
+    public CompletionsEndpoint(ApiSurface api) {
+        this.api = api;
     }
 
     /**
@@ -45,14 +41,14 @@ public final class CompletionsEndpoint implements Endpoint {
 
     @Override
     public void handle(Exchange exchange) throws InterruptedException {
-        Call call = read(exchange, slot.require());
+        Call call = read(exchange, api.slot().require());
         List<TextRequest> requests = IntStream.range(0, call.prompts().size())
                 .mapToObj(i -> request(call, i))
                 .toList();
-        try (Generations generations = Generations.start(call.model(), requests, exchange, live)) {
+        try (Generations generations = Generations.start(call.model(), requests, exchange, api.live())) {
             int promptTokens =
                     call.prompts().stream().mapToInt(p -> p.ids().length).sum();
-            Answers answers = new Answers(generations, live, call.sampling().n(), promptTokens);
+            Answers answers = new Answers(generations, api, call.sampling().n(), promptTokens);
             if (call.sampling().stream()) {
                 answers.stream(exchange, new Chunks(call), call.sampling());
             } else {
@@ -120,7 +116,7 @@ public final class CompletionsEndpoint implements Endpoint {
             }
             json.writeEndArray();
             json.writeNullProperty("service_tier");
-            json.writeStringProperty("system_fingerprint", fingerprint);
+            json.writeStringProperty("system_fingerprint", api.fingerprint());
             AnswerHead.usage(json, answer.usage());
             json.writeNullProperty("kv_transfer_params");
             json.writeEndObject();

@@ -144,7 +144,7 @@ final class Fields {
         return seen;
     }
 
-    static dev.quire.server.http.ReplyException wrongKind(String at, String wanted, JsonNode value) {
+    static ApiException wrongKind(String at, String wanted, JsonNode value) {
         return ApiError.malformed(at, at + " must be " + wanted + ", not " + kind(value) + ".");
     }
 

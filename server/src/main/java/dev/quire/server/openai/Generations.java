@@ -39,7 +39,7 @@ final class Generations implements AutoCloseable {
     /**
      * Starts all prompts, or none.
      *
-     * @throws dev.quire.server.http.ReplyException when one is refused
+     * @throws ApiException when one is refused
      */
     static Generations start(ServedModel model, List<TextRequest> requests, Exchange exchange, LiveRequests live) {
         Generations all = new Generations(live);

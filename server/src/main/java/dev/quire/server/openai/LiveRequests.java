@@ -1,5 +1,6 @@
 package dev.quire.server.openai;
 
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -17,6 +18,24 @@ public final class LiveRequests {
 
     void remove(Generations generations) {
         running.remove(generations);
+        synchronized (this) {
+            notifyAll();
+        }
+    }
+
+    /** Waits until nothing generates, or the time is over; whether nothing does. */
+    public boolean awaitNone(Duration patience) throws InterruptedException {
+        long deadline = System.nanoTime() + patience.toNanos();
+        synchronized (this) {
+            while (!running.isEmpty()) {
+                long left = deadline - System.nanoTime();
+                if (left <= 0) {
+                    return false;
+                }
+                wait(left / 1_000_000 + 1);
+            }
+        }
+        return true;
     }
 
     /** Requests that are generating. */

@@ -1,7 +1,6 @@
 package dev.quire.server.openai;
 
 import dev.quire.model.tokenizer.Tokenizer;
-import dev.quire.server.http.ReplyException;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -94,12 +93,10 @@ record Prompt(String text, int[] ids) {
                 : Arrays.copyOfRange(ids, ids.length - keep, ids.length);
     }
 
-    private static ReplyException tooLong(String seen, ServedModel model) {
-        return ApiError.invalid(
-                "prompt",
+    private static ApiException tooLong(String seen, ServedModel model) {
+        return new ApiError.TooLong(
                 "This model's maximum context length is " + model.maxModelLen() + " tokens, and the prompt has " + seen
-                        + " tokens, which leaves no room for output. Please shorten the prompt.",
-                null);
+                        + " tokens, which leaves no room for output. Please shorten the prompt. (parameter=prompt)").exception();
     }
 
     /** The text of ids, special tokens by name. */
