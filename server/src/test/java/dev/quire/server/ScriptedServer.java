@@ -24,6 +24,7 @@ final class ScriptedServer implements AutoCloseable {
     final ModelSlot slot = new ModelSlot();
     final LiveRequests live = new LiveRequests();
     final HttpServer http;
+    volatile boolean healthy = true;
 
     ScriptedServer() {
         this(HttpOptions.defaults());
@@ -35,7 +36,8 @@ final class ScriptedServer implements AutoCloseable {
             http = HttpServer.start(
                     options,
                     new Router(
-                            ApiRoutes.all(new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), registry, "1.2.3"),
+                            ApiRoutes.all(
+                                    new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), registry, "1.2.3"),
                             (status, message) -> ErrorStyle.VLLM.body(new ApiError.Edge(status, message)),
                             new HttpMeters(registry)));
         } catch (IOException e) {
@@ -61,8 +63,7 @@ final class ScriptedServer implements AutoCloseable {
                 CONTEXT,
                 20,
                 new ByteTokenizer(),
-                chat,
-                texts));
+                chat, texts, () -> healthy));
         return this;
     }
 

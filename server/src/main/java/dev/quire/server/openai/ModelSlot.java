@@ -21,9 +21,12 @@ public final class ModelSlot {
 
     private final AtomicReference<State> state = new AtomicReference<>(new State.Loading("starting", 0));
 
-    /** The state now. */
+    /** The state now; an engine that died or hangs counts as failed. */
     public State state() {
-        return state.get();
+        State now = state.get();
+        boolean sick =
+                now instanceof State.Ready ready && !ready.model().healthy().getAsBoolean();
+        return sick ? new State.Failed("the engine does not serve") : now;
     }
 
     /** Says how far loading is; ignored once loading is over. */
@@ -48,7 +51,7 @@ public final class ModelSlot {
 
     /** The model, or a 503 that says why there is none. */
     ServedModel require() {
-        return switch (state.get()) {
+        return switch (state()) {
             case State.Ready ready -> ready.model();
             case State.Loading loading ->
                 throw new ApiError.Unavailable(

@@ -94,9 +94,10 @@ record Prompt(String text, int[] ids) {
     }
 
     private static ApiException tooLong(String seen, ServedModel model) {
-        return new ApiError.TooLong(
-                "This model's maximum context length is " + model.maxModelLen() + " tokens, and the prompt has " + seen
-                        + " tokens, which leaves no room for output. Please shorten the prompt. (parameter=prompt)").exception();
+        return new ApiError.TooLong("This model's maximum context length is " + model.maxModelLen()
+                        + " tokens, and the prompt has " + seen
+                        + " tokens, which leaves no room for output. Please shorten the prompt. (parameter=prompt)")
+                .exception();
     }
 
     /** The text of ids, special tokens by name. */

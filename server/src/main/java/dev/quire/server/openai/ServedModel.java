@@ -3,6 +3,7 @@ package dev.quire.server.openai;
 import dev.quire.model.chat.ChatFormat;
 import dev.quire.model.tokenizer.Tokenizer;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param createdSeconds when it was ready, unix time
  * @param maxModelLen positions of one sequence, prompt and output together
  * @param maxLogprobs alternatives that a client may ask for
+ * @param healthy whether the engine still serves
  * @param chatFormat null for a model without a chat template
  */
 public record ServedModel(
@@ -23,7 +25,8 @@ public record ServedModel(
         int maxLogprobs,
         Tokenizer tokenizer,
         @Nullable ChatFormat chatFormat,
-        TextSource texts) {
+        TextSource texts,
+        BooleanSupplier healthy) {
     /** The name that answers carry. */
     public String name() {
         return names.getFirst();

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
@@ -18,7 +19,7 @@ public final class RawClient implements AutoCloseable {
 
     /** Connected to a local port; reads give up after 10 seconds. */
     public RawClient(int port) throws IOException {
-        socket = new Socket("127.0.0.1", port);
+        socket = new Socket(InetAddress.getLoopbackAddress(), port);
         socket.setSoTimeout(10_000);
         socket.setTcpNoDelay(true);
         in = new BufferedInputStream(socket.getInputStream());
@@ -65,7 +66,7 @@ public final class RawClient implements AutoCloseable {
     /** The next answer, interim or not. */
     public Answer any() throws IOException {
         String statusLine = line();
-        int status = Integer.parseInt(statusLine.split(" ")[1]);
+        int status = status(statusLine);
         Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         for (String line = line(); !line.isEmpty(); line = line()) {
             int colon = line.indexOf(':');
@@ -77,10 +78,15 @@ public final class RawClient implements AutoCloseable {
     /** Reads headers of a stream and leaves its body. */
     public int head() throws IOException {
         String statusLine = line();
-        while (!line().isEmpty()) {
-            continue;
+        String header = line();
+        while (!header.isEmpty()) {
+            header = line();
         }
-        return Integer.parseInt(statusLine.split(" ")[1]);
+        return status(statusLine);
+    }
+
+    private static int status(String statusLine) {
+        return Integer.parseInt(statusLine.substring("HTTP/1.1 ".length(), "HTTP/1.1 200".length()));
     }
 
     /** Whether the server has closed, with nothing more to read; waits for up to the read timeout. */
