@@ -63,7 +63,9 @@ final class ScriptedServer implements AutoCloseable {
                 CONTEXT,
                 20,
                 new ByteTokenizer(),
-                chat, texts, () -> healthy));
+                chat,
+                texts,
+                () -> healthy));
         return this;
     }
 
