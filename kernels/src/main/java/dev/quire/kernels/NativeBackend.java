@@ -29,6 +29,10 @@ public final class NativeBackend implements Backend {
             this.code = code;
         }
 
+        int code() {
+            return code;
+        }
+
         static String name(int code) {
             for (Isa isa : values()) {
                 if (isa.code == code) {

@@ -208,7 +208,7 @@ public final class Step implements AutoCloseable {
         samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_REPETITION, spec.repetition);
         samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_REPETITION + 4, spec.presence);
         samples.set(ValueLayout.JAVA_FLOAT, at + SAMPLE_REPETITION + 8, spec.frequency);
-        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_LOGPROBS, Math.min(spec.logprobs, MAX_LOGPROBS));
+        samples.set(ValueLayout.JAVA_INT, at + SAMPLE_LOGPROBS, spec.logprobs);
         samples.set(ValueLayout.JAVA_LONG, at + SAMPLE_SEED, spec.seed);
         samples.set(ValueLayout.JAVA_INT, at + SAMPLE_POSITION, position);
         samples.set(ValueLayout.JAVA_INT, at + SAMPLE_STREAM, spec.stream);

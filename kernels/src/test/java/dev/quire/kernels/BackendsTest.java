@@ -1,0 +1,99 @@
+package dev.quire.kernels;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.slf4j.LoggerFactory;
+
+class BackendsTest {
+    private static final Backends.Source MISSING = () -> {
+        throw new NativeLibrary.Unavailable("the library is damaged");
+    };
+
+    private final Logger logger = (Logger) LoggerFactory.getLogger(Backends.class);
+    private final ListAppender<ILoggingEvent> log = new ListAppender<>();
+
+    @BeforeEach
+    void listen() {
+        log.start();
+        logger.addAppender(log);
+    }
+
+    @AfterEach
+    void stopListening() {
+        logger.detachAppender(log);
+    }
+
+    private List<String> logged(Level level) {
+        return log.list.stream()
+                .filter(e -> e.getLevel() == level)
+                .map(ILoggingEvent::getFormattedMessage)
+                .toList();
+    }
+
+    @Test
+    void autoTakesTheNativeLibraryAndSaysSoInOneLine() {
+        try (Backend backend = Backends.open("auto", "auto", 1)) {
+            assertThat(backend.device().backend()).isEqualTo("cpu");
+            assertThat(backend.device().threads()).isEqualTo(1);
+            assertThat(backend.device().isa()).isIn("scalar", "avx2", "avx512");
+            assertThat(backend.device().memoryBytes()).isPositive();
+            assertThat(backend.device().name()).isNotBlank();
+        }
+        assertThat(logged(Level.INFO)).singleElement().asString().startsWith("Backend cpu (");
+        assertThat(logged(Level.WARN)).isEmpty();
+    }
+
+    @Test
+    void aLevelAskedForByNameIsTheLevelThatRuns() {
+        try (Backend backend = Backends.open("cpu", "scalar", 2)) {
+            assertThat(backend.device().isa()).isEqualTo("scalar");
+            assertThat(backend.device().threads()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void autoFallsBackToJavaLoudly() {
+        try (Backend backend = Backends.open("auto", "auto", 1, MISSING)) {
+            assertThat(backend).isInstanceOf(JavaBackend.class);
+        }
+        assertThat(logged(Level.WARN)).singleElement().asString().contains("the library is damaged");
+        assertThat(logged(Level.INFO)).singleElement().asString().contains("passed over: cpu: the library is damaged");
+    }
+
+    @Test
+    void aDeviceOrLevelAskedForByNameAndAbsentIsAnError() {
+        assertThatThrownBy(() -> Backends.open("cpu", "auto", 1, MISSING))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("the library is damaged");
+        assertThatThrownBy(() -> Backends.open("auto", "avx2", 1, MISSING)).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void javaIsTakenWhenAskedFor() {
+        try (Backend backend = Backends.open("java", "auto", 2)) {
+            assertThat(backend.device().backend()).isEqualTo("java");
+            assertThat(backend.device().threads()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void unknownNamesAreRefusedWithTheKnownOnes() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Backends.open("gpu", "auto", 0))
+                .withMessage("device is 'gpu', allowed: auto, cpu, java");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Backends.open("cpu", "sse9", 0))
+                .withMessageContaining("isa is 'sse9'");
+        assertThatIllegalArgumentException().isThrownBy(() -> Backends.open("cpu", "auto", -1));
+    }
+}
