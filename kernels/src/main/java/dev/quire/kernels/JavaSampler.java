@@ -38,7 +38,7 @@ final class JavaSampler {
     private void one(MemorySegment logits, int s) {
         JavaKernels.read(logits, integer(s, Step.SAMPLE_ROW), raw, raw.length);
         int wanted = integer(s, Step.SAMPLE_LOGPROBS);
-        int token = finite() ? choose(s) : -1;
+        int token = usable() ? choose(s) : -1;
         step.outToken.setAtIndex(INT, s, token);
         step.outLogprob.setAtIndex(FLOAT, s, 0);
         for (int i = 0; i < wanted; i++) {
@@ -54,13 +54,16 @@ final class JavaSampler {
         step.outTopLogprob.setAtIndex(FLOAT, (long) s * Step.MAX_LOGPROBS + i, logprob);
     }
 
-    private boolean finite() {
+    /** No NaN, no positive infinity, and at least one token that is possible: negative infinity is a probability of 0. */
+    private boolean usable() {
+        boolean possible = false;
         for (float logit : raw) {
-            if (!Float.isFinite(logit)) {
+            if (!(logit < Float.POSITIVE_INFINITY)) {
                 return false;
             }
+            possible |= logit > Float.NEGATIVE_INFINITY;
         }
-        return true;
+        return possible;
     }
 
     /** The target, the arg-max or a draw; -1 when every token is forbidden. */

@@ -294,7 +294,7 @@ class SamplerConformanceTest {
     }
 
     @ParameterizedTest
-    @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+    @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY})
     void logitsThatAreNotFiniteGiveNoToken(float bad) throws Exception {
         for (Device device : Devices.all()) {
             try (Rig rig = device.rig()) {
@@ -309,6 +309,32 @@ class SamplerConformanceTest {
                 assertThat(outcomes.subList(0, 3)).as(device.name()).allMatch(o -> o.token() == -1);
                 assertThat(outcomes.get(3).token()).as("another row").isNotNegative();
             }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("devices")
+    void negativeInfinityIsAProbabilityOfZero(Device device) throws Exception {
+        float[] logits = new float[100];
+        Arrays.fill(logits, Float.NEGATIVE_INFINITY);
+        float[] none = logits.clone();
+        logits[70] = 1;
+        logits[80] = 1;
+        SampleSpec drawn = new SampleSpec(1, 0.9f, 0, 5, 1.2f, 0, 0, 3, 1, 0);
+        try (Rig rig = device.rig()) {
+            List<Outcome> outcomes = sample(rig, new float[][] {logits, none}, step -> {
+                step.sample(0, -1, 0, GREEDY);
+                step.sample(0, -1, 0, drawn);
+                step.sample(1, -1, 0, drawn);
+                step.sample(0, -1, 0, GREEDY);
+                step.bias(70, Float.NEGATIVE_INFINITY);
+                step.bias(80, Float.NEGATIVE_INFINITY);
+            });
+            assertThat(outcomes.get(0).token()).isEqualTo(70);
+            assertThat(outcomes.get(1).token()).isIn(70, 80);
+            assertThat((double) outcomes.get(1).logprob()).isCloseTo(Math.log(0.5), within(1e-5));
+            assertThat(outcomes.get(2).token()).as("nothing is possible").isEqualTo(-1);
+            assertThat(outcomes.get(3).token()).as("everything is forbidden").isEqualTo(-1);
         }
     }
 }
