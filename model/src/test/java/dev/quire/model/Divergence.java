@@ -13,9 +13,9 @@ import java.util.Locale;
  * How far a model's distributions are from the reference's, over many positions.
  *
  * <p>The Kullback-Leibler divergence KL(reference, ours) is summed over the reference's 32 best tokens and one bucket
- * for all others. Merging tokens into a bucket can only lower a divergence, so the figure is a lower bound; it is tight
- * because little probability is left beyond 32 tokens. With the reference's full logits at hand the true figure is
- * computed beside it.
+ * for all others. Merging tokens into a bucket can only lower a divergence, so the figure is a lower bound. Measured
+ * once over the full vocabulary, 8-bit activations gave 0.0029 nats where the bound says 0.0023; hence limits on the
+ * bound are a fifth below those on the true figure. With the reference's full logits at hand both are computed.
  */
 final class Divergence {
     private final FullLogits full;
