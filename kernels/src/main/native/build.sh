@@ -17,15 +17,15 @@ if ! command -v "${CXX%% *}" >/dev/null 2>&1; then
 fi
 
 flags="-std=c++20 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -fno-trapping-math"
-flags="$flags -Wall -Wextra -Wno-maybe-uninitialized -I$here/include -I$here/cpu ${QUIRE_CXXFLAGS:-}"
+flags="$flags -Wall -Wextra -Wno-maybe-uninitialized -I$here/include -I$here/cpu"
 library=$output/libquire_cpu.so
 mkdir -p "$objects" "$output"
 
 # The compiler and flags are part of what an object depends on.
 stamp=$objects/flags
-if [ "$(cat "$stamp" 2>/dev/null || true)" != "$CXX $flags" ]; then
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$CXX $flags ${QUIRE_CXXFLAGS:-}" ]; then
   rm -f "$objects"/*.o "$library"
-  printf '%s\n' "$CXX $flags" >"$stamp"
+  printf '%s\n' "$CXX $flags ${QUIRE_CXXFLAGS:-}" >"$stamp"
 fi
 
 newest=$(ls -t "$here"/build.sh "$here"/include/*.h "$here"/cpu/* | head -n 1)
@@ -40,7 +40,7 @@ compile() { # object, source, flags...
   if [ "$object" -nt "$source" ] && [ "$object" -nt "$header" ]; then return; fi
   # Through a temporary name: an interrupted build leaves no object that looks finished.
   # shellcheck disable=SC2086
-  ($CXX $flags "$@" -c "$source" -o "$object.tmp" && mv "$object.tmp" "$object") &
+  ($CXX $flags "$@" ${QUIRE_CXXFLAGS:-} -c "$source" -o "$object.tmp" && mv "$object.tmp" "$object") &
   pids="$pids $!"
 }
 wait_all() {
@@ -56,7 +56,7 @@ avx512="-O3 -DQR_LEVEL=avx512 -DQR_LEVEL_AVX512 -mfma -mf16c -mavx512f -mavx512b
 # shellcheck disable=SC2086
 {
   compile kernels_scalar kernels.cpp $scalar
-  case $("$CXX" -dumpmachine) in
+  case $($CXX -dumpmachine) in
   x86_64-*)
     compile kernels_avx2 kernels.cpp $avx2
     compile kernels_avx512 kernels.cpp $avx512
@@ -71,6 +71,6 @@ done
 wait_all
 # A server that has the old library loaded keeps it: the new one takes its place under the same name.
 # shellcheck disable=SC2086
-"$CXX" $flags -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/cpu/exports.map" -Wl,-z,defs \
+$CXX $flags ${QUIRE_CXXFLAGS:-} -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/cpu/exports.map" -Wl,-z,defs \
   "$objects"/*.o -o "$library.tmp"
 mv "$library.tmp" "$library"

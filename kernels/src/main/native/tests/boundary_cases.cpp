@@ -1,0 +1,125 @@
+// Bad handles, operands and steps are refused with a text; known vectors of the file formats.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cpu/half.h"
+#include "harness.h"
+
+namespace conformance {
+namespace {
+
+void refused(int status, int wanted, const char* what) {
+  char text[256] = "";
+  const int length = qr_last_error(text, sizeof text);
+  check(status == wanted && length > 0 && text[0] != 0, "%s: status %d, text \"%s\"", what, status, text);
+}
+
+void bad_calls() {
+  QrDeviceOpts opts = {sizeof(QrDeviceOpts), 1, QR_ISA_AUTO, 0};
+  qr_dev device = 0;
+  uint64_t out = 0;
+  refused(qr_device_open(nullptr, &device), QR_INVALID, "open without options");
+  opts.size = 3;
+  refused(qr_device_open(&opts, &device), QR_INVALID, "options of another size");
+  opts = {sizeof(QrDeviceOpts), -1, QR_ISA_AUTO, 0};
+  refused(qr_device_open(&opts, &device), QR_INVALID, "negative threads");
+  opts = {sizeof(QrDeviceOpts), 1, 17, 0};
+  refused(qr_device_open(&opts, &device), QR_INVALID, "unknown level");
+  setenv("QUIRE_CPU_ISA", "sse9", 1);
+  opts = {sizeof(QrDeviceOpts), 1, QR_ISA_AUTO, 0};
+  refused(qr_device_open(&opts, &device), QR_INVALID, "unknown QUIRE_CPU_ISA");
+  unsetenv("QUIRE_CPU_ISA");
+  refused(qr_alloc(12345, 64, &out), QR_INVALID, "allocation on no device");
+  refused(qr_wait(0), QR_INVALID, "wait on no device");
+  Rig rig(QR_ISA_AUTO, 2);
+  refused(qr_alloc(rig.device, 1ull << 60, &out), QR_NO_MEMORY, "allocation of an exbibyte");
+  refused(qr_wait(rig.device), QR_INVALID, "wait for nothing");
+  refused(qr_free(rig.device, 64, 64), QR_INVALID, "free of nothing");
+  refused(qr_packed_bytes(99, 1, 32, &out), QR_UNSUPPORTED, "unknown type");
+  refused(qr_packed_bytes(QR_Q4_K, 1, 32, &out), QR_INVALID, "K type with 32 columns");
+  refused(qr_packed_bytes(QR_F32, 1ll << 30, 1ll << 30, &out), QR_NO_MEMORY, "matrix of an exbibyte");
+  refused(qr_pack(rig.device, QR_F32, nullptr, 1, 1, 64), QR_INVALID, "pack of nothing");
+}
+
+void bad_lists() {
+  Rig rig(QR_ISA_AUTO, 2);
+  StepData step = StepData::rows(2);
+  Floats x(64), out(64);
+  QrRmsNorm norm = {x.address(), out.address(), 0, 16, 1e-5f};
+  refused(rig.run(QR_OP_RMS_NORM, 0, &norm, step.view()), QR_INVALID, "norm without weight");
+  refused(rig.run(99, 0, &norm, step.view()), QR_INVALID, "unknown operation");
+  refused(rig.run(QR_OP_RMS_NORM, 0, nullptr, step.view()), QR_INVALID, "operation without arguments");
+  QrLinear linear = {};
+  linear.x = x.address();
+  linear.out = out.address();
+  linear.n_parts = 1;
+  linear.in_cols = 16;
+  linear.out_cols = 17;
+  linear.parts[0] = {x.address(), QR_F32, 16, 16};
+  refused(rig.run(QR_OP_LINEAR, 0, &linear, step.view()), QR_INVALID, "linear with other columns than its parts");
+  QrSample sample = {x.address(), 16, 0};
+  step.samples.push_back({7, -1, 0, 1, 0, 0, 1, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0});
+  refused(rig.run(QR_OP_SAMPLE, 0, &sample, step.view()), QR_INVALID, "sample of a row that is not there");
+  step.samples.clear();
+  step.logits_row[1] = 2;
+  refused(rig.run(QR_OP_SAMPLE, 0, &sample, step.view()), QR_INVALID, "logits of a token that is not there");
+  QrStep view = step.view();
+  view.size = 8;
+  refused(rig.run(QR_OP_SAMPLE, 0, &sample, view), QR_INVALID, "step of another size");
+  QrGatherRows gather = {x.address(), out.address(), 16, 0};
+  check(rig.run(QR_OP_GATHER_ROWS, 0, &gather, StepData::rows(0).view()) == QR_OK, "a step of nothing runs");
+}
+
+void memory() {
+  Rig rig(QR_ISA_AUTO, 1);
+  uint64_t small[40], large = 0;
+  bool ok = true;
+  for (uint64_t& address : small) {
+    ok = ok && qr_alloc(rig.device, 1000003, &address) == QR_OK && address % 64 == 0;
+    for (int i = 0; ok && i < 1000003; i += 4096) ok = reinterpret_cast<uint8_t*>(address)[i] == 0;
+    if (ok) memset(reinterpret_cast<void*>(address), 1, 1000003);
+  }
+  for (uint64_t address : small) ok = ok && qr_free(rig.device, address, 1000003) == QR_OK;
+  ok = ok && qr_alloc(rig.device, 5000001, &large) == QR_OK && *reinterpret_cast<uint8_t*>(large) == 0;
+  ok = ok && qr_free(rig.device, large, 5000001) == QR_OK;
+  check(ok, "memory is aligned, zeroed and given back");
+}
+
+void information() {
+  Rig rig(QR_ISA_SCALAR, 2);
+  QrDeviceInfo info = {};
+  info.size = sizeof info;
+  check(qr_device_info(rig.device, &info) == QR_OK && info.threads == 2 && info.isa == QR_ISA_SCALAR &&
+            info.memory_bytes > 0 && info.name[0] != 0,
+        "information about the device");
+  check(qr_abi_version() == QR_ABI_VERSION, "version of the header");
+}
+
+void halves() {
+  bool ok = true;
+  for (int bits = 0; bits < 65536; bits++) {
+    const uint16_t half = static_cast<uint16_t>(bits);
+    const float value = quire::f16_to_float(half), wanted = half_to_float(half);
+    ok = ok && (memcmp(&value, &wanted, 4) == 0 || (isnan(value) && isnan(wanted)));
+    if (isfinite(wanted)) ok = ok && quire::float_to_f16(wanted) == half;
+  }
+  Random random(21);
+  for (int i = 0; i < 200000; i++) {
+    const float value = ldexpf(random.normal(), random.below(44) - 27);
+    ok = ok && quire::float_to_f16(value) == float_to_half(value);
+  }
+  check(ok, "float16 both ways");
+}
+
+}  // namespace
+
+void boundary_cases() {
+  bad_calls();
+  bad_lists();
+  memory();
+  information();
+  halves();
+}
+
+}  // namespace conformance

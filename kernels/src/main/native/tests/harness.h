@@ -1,0 +1,115 @@
+// What the conformance cases share: devices, numbers, weights in their file formats, and the count of passes.
+#ifndef QUIRE_TESTS_HARNESS_H
+#define QUIRE_TESTS_HARNESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <string>
+#include <vector>
+
+#include "quire.h"
+
+namespace conformance {
+
+/// One line per failure; the count is printed at the end.
+void check(bool ok, const char* format, ...) __attribute__((format(printf, 2, 3)));
+int report();
+
+/// The larger of two errors; NaN counts as infinite.
+double worse(double most, double error);
+
+/// A reproducible stream of numbers (SplitMix64).
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next();
+  int below(int n) { return static_cast<int>(next() % static_cast<uint64_t>(n)); }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  float normal();
+  std::vector<float> normals(size_t n);
+
+ private:
+  uint64_t state_;
+};
+
+float half_to_float(uint16_t half);
+uint16_t float_to_half(double value);
+
+/// An open device.
+class Rig {
+ public:
+  Rig(int isa, int threads);
+  ~Rig();
+  Rig(const Rig&) = delete;
+  qr_dev device = 0;
+  std::string label;
+  /// Runs one operation on a step; the status.
+  int run(int opcode, int flags, const void* args, const QrStep& step);
+};
+
+/// Levels that this machine has, with one and two threads.
+struct Setup {
+  int isa, threads;
+};
+const std::vector<Setup>& setups();
+
+/// A step that owns its arrays.
+struct StepData {
+  std::vector<int32_t> token, position, slot, query_start{0}, blocks, logits_row, copies;
+  std::vector<QrSampleRow> samples;
+  std::vector<int32_t> bias_token, count_token, count_output, out_token, out_top_token;
+  std::vector<float> bias_value, out_logprob, out_top_logprob;
+  int table_stride = 0;
+
+  /// T tokens and as many rows of logits, no sequences.
+  static StepData rows(int n);
+  /// Valid until the vectors change.
+  QrStep view();
+};
+
+/// A matrix in a file format, and its values.
+struct Matrix {
+  int32_t type;
+  int64_t rows, cols;
+  std::vector<uint8_t> bytes;
+  std::vector<double> values;
+};
+Matrix random_matrix(int32_t type, int64_t rows, int64_t cols, Random& random);
+/// Values of one block of a quantised type, by the GGUF specification.
+void decode_block(int32_t type, const uint8_t* block, double* out);
+int block_cols(int32_t type);
+int block_bytes(int32_t type);
+const char* type_name(int32_t type);
+extern const std::vector<int32_t> kAllTypes;
+
+/// Packs a matrix into memory that belongs to the caller.
+QrWeight pack(Rig& rig, const Matrix& matrix, std::vector<uint8_t>& storage);
+
+/// 64-byte aligned floats with guard values behind them.
+class Floats {
+ public:
+  explicit Floats(size_t n);
+  explicit Floats(const std::vector<float>& values);
+  float* data() { return data_; }
+  uint64_t address() { return reinterpret_cast<uint64_t>(data_); }
+  size_t size() const { return size_; }
+  bool guarded() const;
+  bool equal(const Floats& other, size_t n) const;
+
+ private:
+  std::vector<float> memory_;
+  float* data_;
+  size_t size_;
+};
+
+void linear_cases();
+void row_cases();
+void rope_cases();
+void attention_cases();
+void sample_cases();
+void boundary_cases();
+
+}  // namespace conformance
+
+#endif
