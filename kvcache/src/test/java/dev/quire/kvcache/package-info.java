@@ -1,4 +1,0 @@
-@NullMarked
-package dev.quire.kvcache;
-
-import org.jspecify.annotations.NullMarked;

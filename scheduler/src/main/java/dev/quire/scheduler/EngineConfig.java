@@ -1,0 +1,109 @@
+package dev.quire.scheduler;
+
+/**
+ * How the engine schedules. What the device can hold is not here: it comes with the runner's limits, and the smaller of
+ * two numbers counts.
+ *
+ * @param maxBatchedTokens tokens computed in one step
+ * @param maxSequences rows in one step
+ * @param maxQueuedSequences choices accepted and unfinished, running ones too; more are refused;
+ *     0 = no limit
+ * @param maxQueuedTokens prompt tokens of requests that wait for their first token; at the limit more are refused; 0 =
+ *     no limit
+ * @param prefixCaching whether prompts share the blocks of equal prefixes
+ * @param stepStretch how much longer than a step of generated tokens alone a step may take because of prompt tokens in
+ *     it, as a factor
+ * @param minChunk prompt tokens that a step may always take beside generated ones
+ * @param maxStepNanos prompts are cut so that a step takes no longer than about this
+ * @param maxUnread events a consumer may leave unread before its request pauses
+ * @param slowReaderNanos a paused request whose consumer reads nothing for so long fails
+ * @param preemptionLimit a sequence preempted so often is preempted again only when no other can be
+ * @param stallNanos a step that takes so much longer than expected counts as a stalled engine
+ */
+public record EngineConfig(
+        int maxBatchedTokens,
+        int maxSequences,
+        int maxQueuedSequences,
+        long maxQueuedTokens,
+        boolean prefixCaching,
+        double stepStretch,
+        int minChunk,
+        long maxStepNanos,
+        int maxUnread,
+        long slowReaderNanos,
+        int preemptionLimit,
+        long stallNanos) {
+    /** What {@code quire serve} does without flags. */
+    public static final EngineConfig DEFAULTS = new EngineConfig(
+            2048, 128, 2048, 4_000_000, true, 2.4, 8, 2_000_000_000L, 64, 60_000_000_000L, 3, 10_000_000_000L);
+
+    public EngineConfig {
+        positive("maxBatchedTokens", maxBatchedTokens);
+        positive("maxSequences", maxSequences);
+        positive("minChunk", minChunk);
+        positive("maxStepNanos", maxStepNanos);
+        positive("maxUnread", maxUnread);
+        positive("slowReaderNanos", slowReaderNanos);
+        positive("stallNanos", stallNanos);
+        if (!(stepStretch > 1)) {
+            throw new IllegalArgumentException("stepStretch is " + stepStretch + ", must be above 1");
+        }
+    }
+
+    /** The same with other limits of a step. */
+    public EngineConfig withStep(int maxBatchedTokens, int maxSequences) {
+        return new EngineConfig(
+                maxBatchedTokens,
+                maxSequences,
+                maxQueuedSequences,
+                maxQueuedTokens,
+                prefixCaching,
+                stepStretch,
+                minChunk,
+                maxStepNanos,
+                maxUnread,
+                slowReaderNanos,
+                preemptionLimit,
+                stallNanos);
+    }
+
+    /** The same with other limits of the queue. */
+    public EngineConfig withQueue(int maxQueuedSequences, long maxQueuedTokens) {
+        return new EngineConfig(
+                maxBatchedTokens,
+                maxSequences,
+                maxQueuedSequences,
+                maxQueuedTokens,
+                prefixCaching,
+                stepStretch,
+                minChunk,
+                maxStepNanos,
+                maxUnread,
+                slowReaderNanos,
+                preemptionLimit,
+                stallNanos);
+    }
+
+    /** The same with or without prefix caching. */
+    public EngineConfig withPrefixCaching(boolean prefixCaching) {
+        return new EngineConfig(
+                maxBatchedTokens,
+                maxSequences,
+                maxQueuedSequences,
+                maxQueuedTokens,
+                prefixCaching,
+                stepStretch,
+                minChunk,
+                maxStepNanos,
+                maxUnread,
+                slowReaderNanos,
+                preemptionLimit,
+                stallNanos);
+    }
+
+    private static void positive(String name, long value) {
+        if (value < 1) {
+            throw new IllegalArgumentException(name + " is " + value + ", at least 1 is needed");
+        }
+    }
+}

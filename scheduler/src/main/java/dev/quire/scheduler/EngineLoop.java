@@ -1,0 +1,263 @@
+package dev.quire.scheduler;
+
+import dev.quire.model.ModelRunner;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The engine thread: takes commands, and turns what the policy plans into steps. The next step is planned while the last
+ * one computes, on the assumption that everybody goes on; who has ended meanwhile is taken out before the launch.
+ */
+final class EngineLoop implements Runnable {
+    private static final Logger LOG = LoggerFactory.getLogger(EngineLoop.class);
+    private static final long LOOK_AROUND_NANOS = 1_000_000_000L;
+    /** Making room for a newcomer may take a few turns in which nothing is computed. */
+    private static final int PATIENT_TURNS = 1000;
+
+    private static final int UNKNOWN_COST_PATIENCE = 6;
+
+    final Mailbox mailbox = new Mailbox();
+    final CountDownLatch drained = new CountDownLatch(1);
+    final EngineState state;
+    private final ModelRunner runner;
+    private final SchedulingPolicy policy;
+    private final LongSupplier clock;
+    private final StepCost cost;
+    private final Settlement settlement;
+    private final StepRunner steps;
+    private final SlowReaders readers;
+
+    private StepPlan plan;
+    private StepPlan spare;
+    private ModelRunner.@Nullable Pending inFlight;
+    private int[] copiesInFlight = new int[0];
+    private long launchedNanos;
+    private long plans;
+    private int idleTurns;
+    private boolean closing;
+
+    volatile boolean draining;
+    /** Why the engine is dead; null while it lives. */
+    volatile @Nullable String death;
+
+    private volatile Load load = new Load(0, 0, 0, 0);
+    private volatile long busySinceNanos;
+    private volatile boolean busy;
+    private volatile long patienceNanos;
+    private volatile long stepsDone;
+
+    private record Load(int running, int waiting, int kvUsedBlocks, long kvRepairs) {}
+
+    EngineLoop(
+            EngineConfig config,
+            ModelRunner runner,
+            SchedulingPolicy policy,
+            QueueGate gate,
+            EngineListener listener,
+            LongSupplier clock) {
+        this.runner = runner;
+        this.policy = policy;
+        this.clock = clock;
+        state = new EngineState(config, runner.limits(), gate, listener);
+        cost = new StepCost(config);
+        settlement = new Settlement(state);
+        steps = new StepRunner(state, runner, settlement);
+        readers = new SlowReaders(state);
+        plan = new StepPlan(state, cost);
+        spare = new StepPlan(state, cost);
+        patienceNanos = config.stallNanos();
+    }
+
+    @Override
+    public void run() {
+        String reason = "The server is shutting down.";
+        try {
+            while (!closing) {
+                if (!turn()) {
+                    busy = false;
+                    mailbox.sleep(readers.anyPaused() ? LOOK_AROUND_NANOS : Long.MAX_VALUE);
+                }
+            }
+        } catch (RuntimeException | Error e) {
+            LOG.error("the engine has failed and takes no more requests", e);
+            reason = "The engine has failed: " + e.getMessage();
+        }
+        die(reason);
+    }
+
+    /** One step; false when there is nothing to do until somebody asks. */
+    boolean turn() {
+        begin();
+        takeCommands();
+        readers.look();
+        plan.begin(plans++);
+        policy.plan(plan);
+        plan.finish();
+        boolean worked = inFlight != null;
+        if (worked) {
+            settle();
+        }
+        plan.dropEnded();
+        launch();
+        publish();
+        return worked || inFlight != null || unblock();
+    }
+
+    private void begin() {
+        state.now = clock.getAsLong();
+        busySinceNanos = state.now;
+        busy = true;
+    }
+
+    private void takeCommands() {
+        for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
+            idleTurns = 0;
+            switch (command) {
+                case Command.Submit(ActiveRequest request) -> state.accept(request);
+                case Command.AbortChoice(ActiveRequest request, int choice) -> state.abort(request, choice);
+                case Command.Abort(ActiveRequest request) -> {
+                    for (int c = 0; c < request.spec.n(); c++) {
+                        state.abort(request, c);
+                    }
+                }
+                case Command.Close _ -> closing = true;
+            }
+        }
+    }
+
+    /** Waits for the step in flight, which {@link #spare} describes, and takes its results. */
+    private void settle() {
+        ModelRunner.Pending pending = inFlight;
+        inFlight = null;
+        if (pending == null) {
+            return;
+        }
+        // Rows may end while they are settled, so what the step held is read before.
+        int tokens = spare.tokens();
+        int singles = spare.singles;
+        int promptTokens = spare.promptTokens;
+        int rows = spare.entries.size();
+        steps.await(spare, pending, copiesInFlight);
+        state.now = clock.getAsLong();
+        busySinceNanos = state.now;
+        long nanos = state.now - launchedNanos;
+        cost.observe(singles, promptTokens, nanos);
+        stepsDone = stepsDone + 1;
+        state.news.step(new EngineListener.StepStats(
+                state.running.size(),
+                state.waiting.size(),
+                rows,
+                tokens,
+                promptTokens,
+                settlement.takeDrawn(),
+                used(),
+                state.cache.total(),
+                state.preemptions,
+                state.queriedTokens,
+                state.cachedTokens,
+                nanos));
+        state.preemptions = 0;
+        state.queriedTokens = 0;
+        state.cachedTokens = 0;
+    }
+
+    private void launch() {
+        copiesInFlight = plan.copies.pairs();
+        launchedNanos = clock.getAsLong();
+        long expected = cost.expected(plan.singles, plan.promptTokens);
+        long stall = state.config.stallNanos();
+        patienceNanos = expected == 0 ? UNKNOWN_COST_PATIENCE * stall : stall + 4 * expected;
+        inFlight = steps.launch(plan);
+        idleTurns = inFlight == null ? idleTurns : 0;
+        StepPlan launched = plan;
+        plan = spare;
+        spare = launched;
+    }
+
+    private int used() {
+        return state.cache.total() - state.cache.available();
+    }
+
+    private void publish() {
+        load = new Load(state.running.size(), state.waiting.size(), used(), state.kvRepairs);
+        if (draining && state.gate.sequences() == 0) {
+            drained.countDown();
+        }
+    }
+
+    /** Called when nothing could be planned: checks the books, and lets nobody wait for ever. */
+    private boolean unblock() {
+        if (idleTurns++ == 0) {
+            state.repairBlocks();
+        }
+        for (ActiveRequest request : state.requests) {
+            if (!request.paused) {
+                if (idleTurns > PATIENT_TURNS) {
+                    LOG.error("request {} could not be scheduled on an idle engine", request.spec.id());
+                    state.fail(request, "The request could not be scheduled.");
+                }
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void die(String reason) {
+        death = reason;
+        takeLast();
+        for (ActiveRequest request : List.copyOf(state.requests)) {
+            state.fail(request, reason);
+        }
+        publish();
+        busy = false;
+        drained.countDown();
+    }
+
+    private void takeLast() {
+        if (inFlight != null) {
+            try {
+                inFlight.await();
+            } catch (RuntimeException e) {
+                LOG.warn("the last step failed", e);
+            }
+        }
+        for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
+            if (command instanceof Command.Submit(ActiveRequest request)) {
+                state.accept(request);
+            }
+        }
+    }
+
+    /** How the engine is. Any thread. */
+    EngineFacts facts() {
+        long age = busy ? Math.max(0, clock.getAsLong() - busySinceNanos) : 0;
+        String dead = death;
+        EngineFacts.State is = EngineFacts.State.RUNNING;
+        String detail = "";
+        if (dead != null) {
+            is = EngineFacts.State.DEAD;
+            detail = dead;
+        } else if (age > patienceNanos) {
+            is = EngineFacts.State.STALLED;
+            detail = "a step has taken " + age / 1_000_000_000 + " seconds so far";
+        } else if (draining) {
+            is = EngineFacts.State.DRAINING;
+        }
+        Load now = load;
+        return new EngineFacts(
+                is,
+                now.running,
+                now.waiting,
+                state.gate.sequences(),
+                now.kvUsedBlocks,
+                state.cache.total(),
+                stepsDone,
+                age,
+                now.kvRepairs,
+                detail);
+    }
+}

@@ -1,0 +1,193 @@
+package dev.quire.scheduler;
+
+import dev.quire.kvcache.BlockTable;
+import dev.quire.kvcache.KvCache;
+import dev.quire.model.ModelRunner;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Requests, sequences and blocks, and how they begin and end. Engine thread. */
+final class EngineState {
+    private static final Logger LOG = LoggerFactory.getLogger(EngineState.class);
+
+    final EngineConfig config;
+    final ModelRunner.Limits limits;
+    final KvCache cache;
+    final QueueGate gate;
+    final ListenerCalls news;
+
+    final List<ActiveRequest> requests = new ArrayList<>();
+    final List<Sequence> running = new ArrayList<>();
+    final List<Sequence> waiting = new ArrayList<>();
+    long now;
+    // Since the last step's statistics:
+    int preemptions;
+    int queriedTokens;
+    int cachedTokens;
+    long kvRepairs;
+
+    EngineState(EngineConfig config, ModelRunner.Limits limits, QueueGate gate, EngineListener listener) {
+        this.config = config;
+        this.limits = limits;
+        this.gate = gate;
+        news = new ListenerCalls(listener);
+        cache = new KvCache(
+                limits.kvBlocks(), limits.blockTokens(), config.prefixCaching(), new java.util.Random().nextLong());
+    }
+
+    /** Puts a request into the queue. */
+    void accept(ActiveRequest request) {
+        requests.add(request);
+        Sequence first = first(request);
+        waiting.add(first);
+    }
+
+    static Sequence first(ActiveRequest request) {
+        Sequence first = request.choices[0];
+        if (first == null) {
+            throw new IllegalStateException("a request without its first choice");
+        }
+        return first;
+    }
+
+    /** Lets the further choices begin with the blocks that the first has computed. */
+    void fork(ActiveRequest request) {
+        request.forked = true;
+        Sequence first = first(request);
+        for (int c = 1; c < request.spec.n(); c++) {
+            if (request.ended(c)) {
+                continue;
+            }
+            Sequence child = first.child(c);
+            request.choices[c] = child;
+            child.state = first.state;
+            child.scored = first.scored;
+            if (first.state == Sequence.State.RUNNING) {
+                cache.fork(first.blocks, child.blocks);
+                child.planned = first.planned;
+                running.add(child);
+            } else {
+                waiting.add(child);
+            }
+        }
+    }
+
+    /** The first choice was aborted before the others began; they have begun now. */
+    void dropFirst(ActiveRequest request) {
+        drop(first(request));
+    }
+
+    /** The first token of a request is drawn, or there will be none. */
+    void leavePrefill(ActiveRequest request) {
+        if (request.inPrefill) {
+            request.inPrefill = false;
+            gate.leavePrompt(request.spec.prompt().length);
+        }
+    }
+
+    /** Ends a choice whose last event has been put, and with the last one the request. */
+    void endChoice(ActiveRequest request, int choice, FinishReason reason) {
+        Sequence sequence = request.choices[choice];
+        // The first choice computes the prompt for all: it lives on until the others have begun.
+        boolean stillNeeded = choice == 0 && !request.forked && request.live > 1;
+        if (sequence != null && !stillNeeded) {
+            drop(sequence);
+        }
+        gate.leave(1);
+        if (request.end(choice)) {
+            for (Sequence other : request.choices) {
+                if (other != null) {
+                    drop(other);
+                }
+            }
+            request.ring.put(new TokenEvent.Finished(request.usage()));
+            finish(request, reason);
+        }
+    }
+
+    /** Aborts a choice, if it has not ended. */
+    void abort(ActiveRequest request, int choice) {
+        if (!request.finished && !request.ended(choice)) {
+            request.ring.put(new TokenEvent.ChoiceEnded(choice, FinishReason.ABORT));
+            endChoice(request, choice, FinishReason.ABORT);
+        }
+    }
+
+    /** Ends a request with an error, if it has not ended. */
+    void fail(ActiveRequest request, String message) {
+        if (request.finished) {
+            return;
+        }
+        for (Sequence sequence : request.choices) {
+            if (sequence != null) {
+                drop(sequence);
+            }
+        }
+        gate.leave(request.live);
+        request.ring.put(new TokenEvent.Failed(message));
+        finish(request, FinishReason.ERROR);
+    }
+
+    private void finish(ActiveRequest request, FinishReason reason) {
+        leavePrefill(request);
+        request.finished = true;
+        requests.remove(request);
+        news.finished(stats(request, reason));
+    }
+
+    private EngineListener.RequestStats stats(ActiveRequest r, FinishReason reason) {
+        boolean scheduled = r.lookedUp;
+        boolean drawn = r.completionTokens > 0;
+        return new EngineListener.RequestStats(
+                r.spec.n(),
+                r.maxTokens,
+                r.longestChoice,
+                r.usage(),
+                r.preemptions,
+                (scheduled ? r.scheduledNanos : now) - r.arrivedNanos,
+                drawn ? r.firstTokenNanos - r.scheduledNanos : scheduled ? now - r.scheduledNanos : 0,
+                drawn ? r.lastTokenNanos - r.firstTokenNanos : 0,
+                drawn ? r.firstTokenNanos - r.arrivedNanos : 0,
+                now - r.arrivedNanos,
+                reason);
+    }
+
+    private void drop(Sequence sequence) {
+        switch (sequence.state) {
+            case RUNNING -> running.remove(sequence);
+            case WAITING -> waiting.remove(sequence);
+            case ENDED -> {
+                return;
+            }
+        }
+        sequence.state = Sequence.State.ENDED;
+        cache.release(sequence.blocks);
+    }
+
+    /** Whether the block counts are right; null, or what is wrong. */
+    @Nullable
+    String checkBlocks() {
+        return cache.check(tables());
+    }
+
+    /** Checks the block counts and sets them right when they are not. Nothing may be in flight. */
+    void repairBlocks() {
+        String fault = checkBlocks();
+        if (fault != null) {
+            kvRepairs++;
+            LOG.error("the KV cache's counts were wrong and have been set right: {}", fault);
+            cache.repair(tables());
+        }
+    }
+
+    private List<BlockTable> tables() {
+        List<BlockTable> tables = new ArrayList<>();
+        for (Sequence sequence : running) {
+            tables.add(sequence.blocks);
+        }
+        return tables;
+    }
+}

@@ -1,0 +1,11 @@
+package dev.quire.scheduler;
+
+/** First come, first served: the default. */
+public final class FcfsPolicy implements SchedulingPolicy {
+    private final OrderedPolicy policy = new OrderedPolicy((a, b) -> 0);
+
+    @Override
+    public void plan(StepBuilder step) {
+        policy.plan(step);
+    }
+}

@@ -1,0 +1,135 @@
+package dev.quire.scheduler;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everybody's next token first, then pieces of prompts, then newcomers, each in a given order; whoever comes last in
+ * that order gives up its blocks when they run out. No newcomers in a step that preempted.
+ */
+final class OrderedPolicy implements SchedulingPolicy {
+    private static final Comparator<SequenceView> ARRIVAL =
+            Comparator.comparingLong(SequenceView::arrival).thenComparingInt(SequenceView::choice);
+
+    private final Comparator<SequenceView> rank;
+    private final Comparator<SequenceView> order;
+    private @Nullable SequenceView blocked;
+
+    /** @param rank newcomers preempt those of lower rank; among equals who came first is served first */
+    OrderedPolicy(Comparator<SequenceView> rank) {
+        this.rank = rank;
+        order = rank.thenComparing(ARRIVAL);
+    }
+
+    @Override
+    public void plan(StepBuilder step) {
+        step.running().sort(order);
+        boolean preempted = makeWay(step);
+        preempted |= advance(step, true);
+        preempted |= advance(step, false);
+        blocked = null;
+        if (!preempted && !step.waiting().isEmpty()) {
+            step.waiting().sort(order);
+            blocked = admit(step);
+        }
+    }
+
+    /** Takes the blocks of one whose reader sleeps, or whom the newcomer turned away in the step before outranks. */
+    private boolean makeWay(StepBuilder step) {
+        SequenceView newcomer = blocked;
+        if (newcomer == null || newcomer.remaining() == 0) {
+            return false;
+        }
+        List<? extends SequenceView> running = step.running();
+        SequenceView victim = null;
+        for (int i = running.size() - 1; i >= 0; i--) {
+            SequenceView s = running.get(i);
+            if (s.paused()) {
+                step.preempt(s);
+                return true;
+            }
+            boolean spared = s.preemptions() >= step.preemptionLimit();
+            if (victim == null && !spared && rank.compare(newcomer, s) < 0) {
+                victim = s;
+            }
+        }
+        if (victim != null) {
+            step.preempt(victim);
+        }
+        return victim != null;
+    }
+
+    private boolean advance(StepBuilder step, boolean singles) {
+        boolean preempted = false;
+        List<? extends SequenceView> running = step.running();
+        for (int i = 0; i < running.size() && step.sequencesLeft() > 0; i++) {
+            SequenceView s = running.get(i);
+            if (s.remaining() == 1 != singles || step.room(s) == 0) {
+                continue;
+            }
+            while (!step.schedule(s, step.room(s))) {
+                SequenceView victim = victim(step, i);
+                step.preempt(victim);
+                preempted = true;
+                if (victim == s) {
+                    break;
+                }
+            }
+        }
+        return preempted;
+    }
+
+    /**
+     * Who gives up its blocks for the running sequence at an index: one whose reader sleeps, else the last in order, but
+     * one preempted too often only when nobody else is left.
+     */
+    private static SequenceView victim(StepBuilder step, int asking) {
+        SequenceView sleeping = last(step, 0, s -> s.paused());
+        if (sleeping != null) {
+            return sleeping;
+        }
+        int limit = step.preemptionLimit();
+        SequenceView later = last(step, asking, s -> s.preemptions() < limit);
+        if (later != null) {
+            return later;
+        }
+        SequenceView earlier = last(step, 0, s -> s.preemptions() < limit);
+        if (earlier != null) {
+            return earlier;
+        }
+        SequenceView any = last(step, asking, s -> true);
+        return any == null ? step.running().get(asking) : any;
+    }
+
+    private static @Nullable SequenceView last(StepBuilder step, int from, Predicate<SequenceView> wanted) {
+        List<? extends SequenceView> running = step.running();
+        for (int i = running.size() - 1; i >= from; i--) {
+            SequenceView s = running.get(i);
+            if (!step.decided(s) && wanted.test(s)) {
+                return s;
+            }
+        }
+        return null;
+    }
+
+    /** Admits who fits, in order; returns who did not for want of blocks or rows, else null. */
+    private static @Nullable SequenceView admit(StepBuilder step) {
+        List<? extends SequenceView> waiting = step.waiting();
+        for (int i = 0; i < waiting.size(); i++) {
+            SequenceView s = waiting.get(i);
+            if (s.remaining() == 0) {
+                continue;
+            }
+            int tokens = step.room(s);
+            if (tokens == 0) {
+                return step.sequencesLeft() == 0 ? s : null;
+            }
+            if (!step.schedule(s, tokens)) {
+                return s;
+            }
+        }
+        return null;
+    }
+}

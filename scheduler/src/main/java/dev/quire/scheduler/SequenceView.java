@@ -1,0 +1,22 @@
+package dev.quire.scheduler;
+
+/** What a policy may know of a sequence: one choice of a request. Engine thread. */
+public interface SequenceView {
+    /** The request's priority; lower is more urgent. */
+    long priority();
+
+    /** Number of the request in order of arrival. */
+    long arrival();
+
+    /** Which choice of its request. */
+    int choice();
+
+    /** Tokens that it could have computed now; 0 when there is nothing to do or its reader is too slow. */
+    int remaining();
+
+    /** How often it was preempted. */
+    int preemptions();
+
+    /** Whether it rests because its reader does not keep up. */
+    boolean paused();
+}

@@ -1,0 +1,165 @@
+package dev.quire.scheduler;
+
+import dev.quire.model.Batch;
+import dev.quire.model.StepOutput;
+import dev.quire.scheduler.TokenEvent.Scored;
+
+/** Takes a step's results: marks blocks as computed, appends tokens, tells consumers, ends what is finished. */
+final class Settlement {
+    private static final int[] NO_IDS = new int[0];
+    private static final float[] NO_LOGPROBS = new float[0];
+
+    private final EngineState state;
+    private int drawn;
+
+    Settlement(EngineState state) {
+        this.state = state;
+    }
+
+    /** Tokens drawn since asked last. */
+    int takeDrawn() {
+        int count = drawn;
+        drawn = 0;
+        return count;
+    }
+
+    /**
+     * Takes the results of one row.
+     *
+     * @param sample number of the row's first sample
+     * @return number of the next row's first sample
+     */
+    int settle(StepPlan.Entry entry, StepOutput output, int sample) {
+        Sequence s = entry.sequence();
+        Batch.Row row = entry.row();
+        int scores = row.scoresTo() - row.scoresFrom();
+        int draws = row.samples().size();
+        int end = sample + scores + draws;
+        if (s.state == Sequence.State.ENDED) {
+            return end;
+        }
+        if (entry.current()) {
+            state.cache.commit(s.blocks, s.tokens, row.to());
+        }
+        if (scores > 0) {
+            putScores(s, row, output, sample);
+        }
+        if (draws > 0) {
+            s.ahead--;
+            draw(s, output, sample + scores);
+        } else if (s.request.maxTokens == 0 && row.to() == s.length) {
+            endAll(s.request);
+        }
+        return end;
+    }
+
+    /** The row was not computed and will not be: what it was to draw or score is open again. */
+    void lose(StepPlan.Entry entry) {
+        Sequence s = entry.sequence();
+        Batch.Row row = entry.row();
+        s.ahead -= row.samples().isEmpty() ? 0 : 1;
+        if (row.scoresFrom() < row.scoresTo()) {
+            s.scored = Math.min(s.scored, row.scoresFrom());
+        }
+    }
+
+    private void putScores(Sequence s, Batch.Row row, StepOutput output, int sample) {
+        Scored[] scores = new Scored[row.scoresTo() - row.scoresFrom()];
+        for (int i = 0; i < scores.length; i++) {
+            int token = row.tokens()[row.scoresFrom() + i + 1];
+            scores[i] = scored(token, output, sample + i, Math.max(0, row.scoreLogprobs()));
+        }
+        s.request.ring.put(new TokenEvent.PromptScores(row.scoresFrom() + 1, scores));
+    }
+
+    private void draw(Sequence s, StepOutput output, int sample) {
+        ActiveRequest request = s.request;
+        int draws = request.forked ? 1 : request.spec.n();
+        for (int i = 0; i < draws; i++) {
+            if (output.token(sample + i) < 0) {
+                state.fail(request, "The model's output for this request is not finite.");
+                return;
+            }
+        }
+        state.leavePrefill(request);
+        if (!request.forked) {
+            state.fork(request);
+        }
+        for (int i = 0; i < draws; i++) {
+            Sequence choice = draws == 1 ? s : request.choices[i];
+            if (choice != null && !request.ended(choice.choice)) {
+                take(choice, output, sample + i);
+            }
+        }
+        if (draws > 1 && !request.finished && request.ended(0)) {
+            state.dropFirst(request);
+        }
+    }
+
+    private void take(Sequence s, StepOutput output, int sample) {
+        ActiveRequest request = s.request;
+        int token = output.token(sample);
+        s.append(token);
+        drawn++;
+        request.completionTokens++;
+        request.longestChoice = Math.max(request.longestChoice, s.generated);
+        time(s, request);
+        FinishReason finish = null;
+        if (contains(request.spec.endTokens(), token)) {
+            finish = FinishReason.STOP;
+        } else if (s.generated >= request.maxTokens) {
+            finish = FinishReason.LENGTH;
+        }
+        Scored scored = scored(token, output, sample, request.spec.params().logprobs());
+        request.ring.put(new TokenEvent.Token(s.choice, scored, finish));
+        if (finish != null) {
+            state.endChoice(request, s.choice, finish);
+        }
+    }
+
+    private void time(Sequence s, ActiveRequest request) {
+        long now = state.now;
+        if (request.completionTokens == 1) {
+            request.firstTokenNanos = now;
+            state.news.firstToken(now - request.arrivedNanos);
+        } else if (s.generated > 1) {
+            state.news.nextToken(now - s.lastTokenNanos);
+        }
+        s.lastTokenNanos = now;
+        request.lastTokenNanos = now;
+    }
+
+    private void endAll(ActiveRequest request) {
+        for (int c = 0; c < request.spec.n(); c++) {
+            if (!request.ended(c)) {
+                request.ring.put(new TokenEvent.ChoiceEnded(c, FinishReason.LENGTH));
+                state.endChoice(request, c, FinishReason.LENGTH);
+            }
+        }
+    }
+
+    private static Scored scored(int token, StepOutput output, int sample, int logprobs) {
+        if (logprobs < 0) {
+            return new Scored(token, Float.NaN, NO_IDS, NO_LOGPROBS);
+        }
+        if (logprobs == 0) {
+            return new Scored(token, output.logprob(sample), NO_IDS, NO_LOGPROBS);
+        }
+        int[] ids = new int[logprobs];
+        float[] values = new float[logprobs];
+        for (int i = 0; i < logprobs; i++) {
+            ids[i] = output.topToken(sample, i);
+            values[i] = output.topLogprob(sample, i);
+        }
+        return new Scored(token, output.logprob(sample), ids, values);
+    }
+
+    private static boolean contains(int[] tokens, int token) {
+        for (int each : tokens) {
+            if (each == token) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

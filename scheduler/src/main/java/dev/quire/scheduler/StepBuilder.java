@@ -1,0 +1,42 @@
+package dev.quire.scheduler;
+
+import java.util.List;
+
+/**
+ * The verbs of a policy. The lists stay the same during a plan, except that the policy may sort them; who was scheduled,
+ * admitted or preempted changes places afterwards. Valid during {@link SchedulingPolicy#plan} only.
+ */
+public interface StepBuilder {
+    /** Sequences that hold blocks. */
+    List<? extends SequenceView> running();
+
+    /** Sequences that hold none. */
+    List<? extends SequenceView> waiting();
+
+    /** Tokens of a sequence that this step can still take: at most {@link SequenceView#remaining}, 0 = none. */
+    int room(SequenceView sequence);
+
+    /** Rows that this step can still take. */
+    int sequencesLeft();
+
+    /** How often a sequence may be preempted before it is spared. */
+    int preemptionLimit();
+
+    /**
+     * Puts up to {@code tokens} tokens of a sequence into the step, admitting it when it waits.
+     *
+     * @param tokens at least 1, at most {@link #room}
+     * @return false when blocks are missing; nothing has changed then
+     */
+    boolean schedule(SequenceView sequence, int tokens);
+
+    /** Whether a sequence was scheduled or preempted in this step. */
+    boolean decided(SequenceView sequence);
+
+    /**
+     * Takes all blocks of a running sequence that this step has not scheduled; it waits and will be computed again.
+     *
+     * @throws IllegalStateException when it is not running or is scheduled already
+     */
+    void preempt(SequenceView sequence);
+}

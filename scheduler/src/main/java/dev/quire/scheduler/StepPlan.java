@@ -1,0 +1,299 @@
+package dev.quire.scheduler;
+
+import dev.quire.kvcache.BlockCopies;
+import dev.quire.kvcache.KvCache;
+import dev.quire.model.Batch;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The step being planned: its rows, and what is left of its budgets. Reused; engine thread. */
+final class StepPlan implements StepBuilder {
+    /**
+     * A sequence's part in the step.
+     *
+     * @param epoch of the sequence when planned
+     */
+    record Entry(Sequence sequence, int epoch, Batch.Row row) {
+        /** Whether the sequence still holds the blocks that the row names. */
+        boolean current() {
+            return sequence.state == Sequence.State.RUNNING && sequence.epoch == epoch;
+        }
+    }
+
+    final List<Entry> entries = new ArrayList<>();
+    final BlockCopies copies = new BlockCopies();
+    /** Rows of one token, and tokens in the other rows. */
+    int singles;
+
+    int promptTokens;
+
+    private final EngineState state;
+    private final StepCost cost;
+    private final List<Sequence> admitted = new ArrayList<>();
+    private boolean moved;
+    private long number;
+    private int tokensLeft;
+    private int rowsLeft;
+    private int drawsLeft;
+    private int scoresLeft;
+    private int chunk;
+
+    StepPlan(EngineState state, StepCost cost) {
+        this.state = state;
+        this.cost = cost;
+    }
+
+    /** Starts an empty plan. */
+    void begin(long number) {
+        this.number = number;
+        entries.clear();
+        admitted.clear();
+        moved = false;
+        singles = 0;
+        promptTokens = 0;
+        tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
+        rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
+        drawsLeft = state.limits.maxDraws();
+        scoresLeft = state.limits.maxScores();
+        chunk = -1;
+    }
+
+    /** Moves those admitted and preempted to where they belong. */
+    void finish() {
+        if (moved) {
+            keep(state.running, Sequence.State.RUNNING, state.waiting);
+        }
+        if (!admitted.isEmpty()) {
+            keep(state.waiting, Sequence.State.WAITING, state.running);
+        }
+    }
+
+    private static void keep(List<Sequence> from, Sequence.State kept, List<Sequence> others) {
+        int size = 0;
+        for (int i = 0; i < from.size(); i++) {
+            Sequence sequence = from.get(i);
+            if (sequence.state == kept) {
+                from.set(size++, sequence);
+            } else {
+                others.add(sequence);
+            }
+        }
+        from.subList(size, from.size()).clear();
+    }
+
+    /** Takes out the rows of sequences that have ended since. */
+    void dropEnded() {
+        for (int i = entries.size() - 1; i >= 0; i--) {
+            Entry entry = entries.get(i);
+            if (!entry.current()) {
+                int tokens = entry.row.to() - entry.row.from();
+                singles -= tokens == 1 ? 1 : 0;
+                promptTokens -= tokens == 1 ? 0 : tokens;
+                entries.remove(i);
+            }
+        }
+    }
+
+    int tokens() {
+        return singles + promptTokens;
+    }
+
+    @Override
+    public List<Sequence> running() {
+        return state.running;
+    }
+
+    @Override
+    public List<Sequence> waiting() {
+        return state.waiting;
+    }
+
+    @Override
+    public int sequencesLeft() {
+        return rowsLeft;
+    }
+
+    @Override
+    public int preemptionLimit() {
+        return state.config.preemptionLimit();
+    }
+
+    @Override
+    public boolean decided(SequenceView view) {
+        return ((Sequence) view).decidedIn == number;
+    }
+
+    @Override
+    public int room(SequenceView view) {
+        Sequence s = (Sequence) view;
+        if (s.decidedIn == number || rowsLeft == 0) {
+            return 0;
+        }
+        int tokens = Math.min(s.remaining(), tokensLeft);
+        if (tokens > 1) {
+            tokens = Math.min(tokens, chunkLeft());
+        }
+        return tokens <= 0 ? 0 : withinOutputs(s, s.planned, tokens);
+    }
+
+    // Rows of one token go first, so at the first question for more all of them are known.
+    private int chunkLeft() {
+        if (chunk < 0) {
+            chunk = cost.chunk(singles, tokensLeft);
+        }
+        return chunk - promptTokens;
+    }
+
+    /** Cuts a row down to what the limits of scores and draws leave. */
+    private int withinOutputs(Sequence s, int from, int wanted) {
+        int tokens = wanted;
+        if (s.request.scoring(s.scored)) {
+            int first = Math.max(from, s.scored);
+            int open = s.request.spec.prompt().length - 1 - first;
+            if (open > scoresLeft) {
+                tokens = Math.min(tokens, first - from + scoresLeft);
+            }
+        }
+        boolean last = from + tokens == s.length + s.ahead;
+        return last && s.nextDrawCount() > drawsLeft ? tokens - 1 : tokens;
+    }
+
+    @Override
+    public boolean schedule(SequenceView view, int tokens) {
+        Sequence s = (Sequence) view;
+        if (tokens < 1 || tokens > room(s)) {
+            throw new IllegalArgumentException(tokens + " tokens, " + room(s) + " fit the step");
+        }
+        boolean waits = s.state == Sequence.State.WAITING;
+        if (waits && !attach(s)) {
+            return false;
+        }
+        int count = withinOutputs(s, s.planned, Math.min(tokens, s.target() - s.planned));
+        if (count < 1 || !state.cache.grow(s.blocks, s.planned, s.planned + count, copies)) {
+            if (waits) {
+                detach(s);
+            }
+            return false;
+        }
+        if (waits) {
+            enter(s);
+        }
+        add(s, count);
+        return true;
+    }
+
+    /** Gives a waiting sequence the prefix that is known, if there are blocks for the rest. */
+    private boolean attach(Sequence s) {
+        KvCache cache = state.cache;
+        // A position that is to be scored must be computed.
+        int shareable = s.request.scoring(s.scored) ? 1 : s.length;
+        s.planned = cache.attach(s.blocks, s.tokens, shareable, s.request.spec.cacheSalt());
+        if (fits(s)) {
+            return true;
+        }
+        detach(s);
+        return false;
+    }
+
+    private void detach(Sequence s) {
+        state.cache.release(s.blocks);
+        s.planned = 0;
+    }
+
+    /**
+     * Whether a newcomer can be computed to its next token without taking what those running need to get to theirs. One
+     * that was preempted too often already comes back only when everybody's last token has a place.
+     */
+    private boolean fits(Sequence s) {
+        boolean careful = s.preemptions >= state.config.preemptionLimit();
+        int needed = missing(s, careful);
+        int others = 0;
+        for (int i = 0; i < state.running.size(); i++) {
+            Sequence other = state.running.get(i);
+            if (other.state == Sequence.State.RUNNING) {
+                others++;
+                needed += missing(other, careful);
+            }
+        }
+        for (int i = 0; i < admitted.size(); i++) {
+            others++;
+            needed += missing(admitted.get(i), careful);
+        }
+        int reserve = careful ? 0 : Math.min(others, state.cache.total() / 16);
+        return others == 0 || needed + reserve <= state.cache.available();
+    }
+
+    private int missing(Sequence s, boolean careful) {
+        int positions = careful ? s.peak() : Math.min(s.length + s.ahead + 1, s.peak());
+        return Math.max(0, state.cache.blocksFor(positions) - s.blocks.size());
+    }
+
+    private void enter(Sequence s) {
+        s.state = Sequence.State.RUNNING;
+        admitted.add(s);
+        ActiveRequest request = s.request;
+        if (!request.lookedUp) {
+            request.lookedUp = true;
+            request.cachedTokens = s.planned;
+            request.scheduledNanos = state.now;
+            if (!request.scoring(s.scored)) {
+                state.cache.countLookup(s.length, s.planned);
+                state.queriedTokens += s.length;
+                state.cachedTokens += s.planned;
+            }
+        }
+    }
+
+    private void add(Sequence s, int count) {
+        int from = s.planned;
+        int to = from + count;
+        boolean draws = to == s.length + s.ahead;
+        List<Batch.Draw> wanted = draws ? s.nextDraws() : List.of();
+        if (to > s.length) {
+            s.reserve(to);
+        }
+        int scoresFrom = 0;
+        int scoresTo = 0;
+        if (s.request.scoring(s.scored)) {
+            scoresFrom = Math.max(from, s.scored);
+            scoresTo = Math.max(scoresFrom, Math.min(to, s.request.spec.prompt().length - 1));
+            s.scored = Math.max(s.scored, scoresTo);
+        }
+        Batch.Row row = new Batch.Row(
+                s.tokens,
+                from,
+                to,
+                s.blocks,
+                wanted,
+                scoresFrom,
+                scoresTo,
+                s.request.spec.params().logprobs());
+        entries.add(new Entry(s, s.epoch, row));
+        s.planned = to;
+        s.ahead += wanted.isEmpty() ? 0 : 1;
+        s.decidedIn = number;
+        tokensLeft -= count;
+        rowsLeft--;
+        drawsLeft -= wanted.size();
+        scoresLeft -= scoresTo - scoresFrom;
+        singles += count == 1 ? 1 : 0;
+        promptTokens += count == 1 ? 0 : count;
+    }
+
+    @Override
+    public void preempt(SequenceView view) {
+        Sequence s = (Sequence) view;
+        if (s.state != Sequence.State.RUNNING || s.decidedIn == number) {
+            throw new IllegalStateException("only a running sequence that the step has not scheduled can be preempted");
+        }
+        state.cache.release(s.blocks);
+        s.state = Sequence.State.WAITING;
+        s.epoch++;
+        s.planned = 0;
+        s.preemptions++;
+        s.request.preemptions++;
+        s.decidedIn = number;
+        state.preemptions++;
+        moved = true;
+    }
+}

@@ -1,0 +1,322 @@
+package dev.quire.scheduler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.quire.model.ModelRunner;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class EngineTest {
+    private final HandEngine hand = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), 64);
+
+    @Test
+    void generatesWhatTheModelSaysUntilMaxTokens() {
+        HandEngine.Reader r = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 5));
+        hand.run();
+        r.read();
+
+        assertThat(r.output(0)).isEqualTo(FakeModel.alone(r.request, 0, 5)).hasSize(5);
+        assertThat(r.finishes).containsExactly(FinishReason.LENGTH);
+        assertThat(r.usage).isEqualTo(new Usage(10, 5, 0));
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
+    void theLastTokenIsNeverComputed() {
+        hand.runner.log = new ArrayList<>();
+        hand.submit(HandEngine.request(HandEngine.prompt('a', 3), 3));
+        hand.run();
+
+        assertThat(hand.runner.log).containsExactly("a0-3", "a3-4", "a4-5");
+    }
+
+    @Test
+    void endsAtAnEndTokenWhichIsTheLastToken() {
+        int[] prompt = HandEngine.prompt('a', 4);
+        int[] all = FakeModel.alone(HandEngine.request(prompt, 6), 0, 6);
+        HandEngine.Reader r = hand.submit(new GenerationRequest(
+                "x", prompt, dev.quire.model.sampling.SamplingParams.GREEDY, 1, 6, 0, new int[] {all[2]}, 0, null));
+        hand.run();
+
+        assertThat(r.read().output(0)).containsExactly(all[0], all[1], all[2]);
+        assertThat(r.finishes).containsExactly(FinishReason.STOP);
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
+    void minTokensForbidsEndTokensBefore() {
+        int[] prompt = HandEngine.prompt('a', 4);
+        int[] all = FakeModel.alone(HandEngine.request(prompt, 6), 0, 6);
+        HandEngine.Reader r = hand.submit(new GenerationRequest(
+                "x", prompt, dev.quire.model.sampling.SamplingParams.GREEDY, 1, 6, 4, new int[] {all[2]}, 0, null));
+        hand.run();
+
+        assertThat(r.read().output(0)).hasSizeGreaterThanOrEqualTo(4).startsWith(all[0], all[1], all[2] + 1);
+        assertThat(r.output(0)).isEqualTo(FakeModel.alone(r.request, 0, 6));
+    }
+
+    @Test
+    void severalChoicesShareOnePromptComputation() {
+        hand.runner.log = new ArrayList<>();
+        HandEngine.Reader r = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 3, 6, 0));
+        hand.run();
+        r.read();
+
+        assertThat(hand.runner.log.getFirst()).isEqualTo("a0-10");
+        assertThat(hand.runner.log.stream().filter(s -> s.contains("a0-"))).hasSize(1);
+        for (int c = 0; c < 3; c++) {
+            assertThat(r.output(c)).isEqualTo(FakeModel.alone(r.request, c, 6));
+        }
+        assertThat(r.output(0)).isNotEqualTo(r.output(1));
+        assertThat(r.usage).isEqualTo(new Usage(10, 18, 0));
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
+    void aKnownPrefixIsNotComputedAgain() {
+        int[] prompt = HandEngine.prompt('a', 17);
+        hand.submit(HandEngine.request(prompt, 2));
+        hand.run();
+        hand.runner.log = new ArrayList<>();
+        HandEngine.Reader again = hand.submit(HandEngine.request(prompt, 2));
+        hand.run();
+
+        assertThat(hand.runner.log.getFirst()).isEqualTo("a16-17");
+        assertThat(again.read().usage).isEqualTo(new Usage(17, 2, 16));
+        assertThat(again.output(0)).isEqualTo(FakeModel.alone(again.request, 0, 2));
+    }
+
+    @Test
+    void promptScoresComeInOrderAndWithoutThePrefixCache() {
+        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 4096, 5, 48, 64, 4);
+        HandEngine few = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), limits);
+        int[] prompt = HandEngine.prompt('a', 18);
+        few.submit(HandEngine.request(prompt, 2));
+        few.run();
+        HandEngine.Reader r = few.submit(
+                new GenerationRequest("s", prompt, HandEngine.params(1, false, 2, true), 2, 3, 0, new int[0], 0, null));
+        few.run();
+        r.read();
+
+        assertThat(r.scores.stream().map(TokenEvent.Scored::id))
+                .containsExactlyElementsOf(IntStream.of(prompt).skip(1).boxed().toList());
+        long prefix = 0;
+        for (int i = 0; i < 17; i++) {
+            prefix = FakeModel.extend(prefix, prompt[i]);
+            assertThat(r.scores.get(i).logprob()).isEqualTo(FakeModel.logprob(prefix, prompt[i + 1]));
+            assertThat(r.scores.get(i).topIds()).hasSize(2);
+        }
+        assertThat(r.usage).isEqualTo(new Usage(18, 6, 0));
+        assertThat(r.output(1)).isEqualTo(FakeModel.alone(r.request, 1, 3));
+    }
+
+    @Test
+    void maxTokensZeroOnlyScores() {
+        int[] prompt = HandEngine.prompt('a', 9);
+        HandEngine.Reader r = hand.submit(
+                new GenerationRequest("s", prompt, HandEngine.params(1, false, 0, true), 2, 0, 0, new int[0], 0, null));
+        hand.run();
+        r.read();
+
+        assertThat(r.scores).hasSize(8);
+        assertThat(r.finishes).containsExactly(FinishReason.LENGTH, FinishReason.LENGTH);
+        assertThat(r.usage).isEqualTo(new Usage(9, 0, 0));
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
+    void outputIsCutAtTheContextAndLongerPromptsAreRefused() {
+        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 20, 5, 48, 64, 4);
+        HandEngine small = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), limits);
+        HandEngine.Reader r = small.submit(HandEngine.request(HandEngine.prompt('a', 15), 100));
+        small.run();
+
+        assertThat(r.read().output(0)).hasSize(5);
+        Refusal refusal = small.refusal(HandEngine.request(HandEngine.prompt('a', 20), 1));
+        assertThat(refusal.reason()).isEqualTo(Refusal.Reason.TOO_LONG);
+        assertThat(refusal.message()).contains("20 tokens").contains("at most 19");
+        assertThat(refusal.retryAfterSeconds()).isZero();
+        assertThat(small.engine.facts().unfinished()).isZero();
+    }
+
+    @Test
+    void aPromptLargerThanTheCacheIsRefusedAtOnce() {
+        HandEngine tiny = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), 3);
+
+        assertThat(tiny.refusal(HandEngine.request(HandEngine.prompt('a', 12), 1))
+                        .reason())
+                .isEqualTo(Refusal.Reason.TOO_LONG);
+        HandEngine.Reader fits = tiny.submit(HandEngine.request(HandEngine.prompt('a', 11), 9));
+        tiny.run();
+        assertThat(fits.read().output(0)).hasSize(1);
+    }
+
+    @Test
+    void theQueueIsBoundedInSequencesAndInTokens() {
+        HandEngine one = new HandEngine(HandEngine.CONFIG.withQueue(3, 0), new FcfsPolicy(), 64);
+        HandEngine.Reader r = one.submit(HandEngine.request(HandEngine.prompt('a', 5), 2, 2, 0));
+        Refusal refusal = one.refusal(HandEngine.request(HandEngine.prompt('b', 5), 2, 2, 0));
+        assertThat(refusal.reason()).isEqualTo(Refusal.Reason.OVERLOADED);
+        assertThat(refusal.retryAfterSeconds()).isPositive();
+        one.run();
+        assertThat(r.read().usage).isNotNull();
+        one.submit(HandEngine.request(HandEngine.prompt('b', 5), 3, 2, 0));
+
+        HandEngine two = new HandEngine(HandEngine.CONFIG.withQueue(0, 10), new FcfsPolicy(), 64);
+        two.submit(HandEngine.request(HandEngine.prompt('a', 9), 9));
+        two.submit(HandEngine.request(HandEngine.prompt('b', 9), 9));
+        assertThat(two.refusal(HandEngine.request(HandEngine.prompt('c', 1), 1)).reason())
+                .isEqualTo(Refusal.Reason.OVERLOADED);
+        two.turn();
+        two.turn();
+        two.submit(HandEngine.request(HandEngine.prompt('c', 1), 1));
+    }
+
+    @Test
+    void closingFreesTheBlocksInTheNextStep() {
+        HandEngine.Reader running = hand.submit(HandEngine.request(HandEngine.prompt('a', 30), 3, 50, 0));
+        HandEngine.Reader other = hand.submit(HandEngine.request(HandEngine.prompt('b', 9), 5));
+        for (int i = 0; i < 5; i++) {
+            hand.turn();
+        }
+        running.generation.close();
+        running.generation.close();
+        hand.turn();
+
+        assertThat(hand.engine.facts().running()).isLessThanOrEqualTo(1);
+        hand.run();
+        assertThat(running.read().finishes).containsExactly(FinishReason.ABORT, FinishReason.ABORT, FinishReason.ABORT);
+        assertThat(other.read().output(0)).isEqualTo(FakeModel.alone(other.request, 0, 5));
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
+    void closingBeforeTheFirstTokenOrWhileQueuedAnswersToo() {
+        HandEngine.Reader queued = hand.submit(HandEngine.request(HandEngine.prompt('a', 30), 50));
+        queued.generation.close();
+        hand.run();
+        assertThat(queued.read().usage).isEqualTo(new Usage(30, 0, 0));
+
+        HandEngine.Reader early = hand.submit(HandEngine.request(HandEngine.prompt('b', 30), 2, 50, 0));
+        hand.turn();
+        early.generation.close();
+        hand.run();
+        assertThat(early.read().finishes).containsExactly(FinishReason.ABORT, FinishReason.ABORT);
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+        assertThat(hand.engine.facts().unfinished()).isZero();
+    }
+
+    @Test
+    void abortingOneChoiceLeavesTheOthers() {
+        HandEngine.Reader r = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 3, 8, 0));
+        r.generation.abort(0);
+        hand.turn();
+        hand.turn();
+        hand.turn();
+        r.generation.abort(2);
+        hand.run();
+        r.read();
+
+        assertThat(r.finishes).containsExactly(FinishReason.ABORT, FinishReason.LENGTH, FinishReason.ABORT);
+        assertThat(r.output(1)).isEqualTo(FakeModel.alone(r.request, 1, 8));
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
+    void penaltiesSeeThePromptAndTheOutput() {
+        HandEngine.Reader r = hand.submit(new GenerationRequest(
+                "p", HandEngine.prompt('a', 7), HandEngine.params(3, true, -1, false), 2, 9, 0, new int[0], 0, null));
+        hand.run();
+        r.read();
+
+        assertThat(r.output(0)).isEqualTo(FakeModel.alone(r.request, 0, 9));
+        assertThat(r.output(1)).isEqualTo(FakeModel.alone(r.request, 1, 9));
+    }
+
+    @Test
+    void aSlowReaderIsPausedAndOthersGoOn() {
+        HandEngine.Reader slow = hand.submit(HandEngine.request(HandEngine.prompt('a', 5), 200));
+        HandEngine.Reader quick = hand.submit(HandEngine.request(HandEngine.prompt('b', 5), 200));
+        for (int i = 0; i < 210; i++) {
+            hand.turn();
+            quick.read();
+        }
+        assertThat(quick.usage).isNotNull();
+        assertThat(slow.read(40).output(0)).hasSize(40);
+        assertThat(hand.turn()).isTrue();
+        while (!slow.ended()) {
+            hand.turn();
+            slow.read();
+        }
+        assertThat(slow.output(0)).isEqualTo(FakeModel.alone(slow.request, 0, 200));
+    }
+
+    @Test
+    void aReaderThatNeverReadsIsDroppedAfterAMinute() {
+        HandEngine.Reader slow = hand.submit(HandEngine.request(HandEngine.prompt('a', 5), 200));
+        while (hand.turn()) {
+            hand.clock.advance(1000);
+        }
+        assertThat(hand.freeBlocks()).isLessThan(64);
+        hand.clock.advance(59_000_000_000L);
+        hand.turn();
+        assertThat(hand.freeBlocks()).isLessThan(64);
+        hand.clock.advance(2_000_000_000L);
+        hand.turn();
+
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+        assertThat(slow.read().failure).contains("has not read for 60 seconds");
+    }
+
+    @Test
+    void statisticsAddUp() {
+        HandEngine.Reader r = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 2, 4, 0));
+        for (boolean more = true; more; ) {
+            hand.clock.advance(1_000);
+            more = hand.turn();
+        }
+        assertThat(r.read().usage).isNotNull();
+        assertThat(hand.steps.stream()
+                        .mapToInt(EngineListener.StepStats::drawnTokens)
+                        .sum())
+                .isEqualTo(8);
+        assertThat(hand.steps.getLast().kvUsedBlocks()).isZero();
+        assertThat(hand.steps.getLast().running()).isZero();
+        EngineListener.RequestStats stats = hand.finished.getFirst();
+        assertThat(stats.usage()).isEqualTo(new Usage(10, 8, 0));
+        assertThat(stats.longestChoice()).isEqualTo(4);
+        assertThat(stats.queueNanos() + stats.prefillNanos()).isEqualTo(stats.firstTokenNanos());
+        assertThat(stats.firstTokenNanos() + stats.decodeNanos()).isEqualTo(stats.totalNanos());
+        assertThat(stats.finish()).isEqualTo(FinishReason.LENGTH);
+    }
+
+    @Test
+    void drainRefusesNewRequestsAndFinishesOldOnes() throws Exception {
+        HandEngine.Reader r = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 4));
+        assertThat(hand.engine.drain(java.time.Duration.ZERO)).isFalse();
+        assertThat(hand.refusal(HandEngine.request(HandEngine.prompt('b', 1), 1))
+                        .reason())
+                .isEqualTo(Refusal.Reason.DRAINING);
+        hand.run();
+        assertThat(r.read().output(0)).hasSize(4);
+        assertThat(hand.engine.drain(java.time.Duration.ZERO)).isTrue();
+    }
+
+    @Test
+    void closingAnswersEverybody() {
+        HandEngine.Reader running = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 40));
+        hand.turn();
+        HandEngine.Reader queued = hand.submit(HandEngine.request(HandEngine.prompt('b', 10), 40));
+        hand.engine.close();
+        hand.engine.loop().run();
+
+        assertThat(List.of(running.read().failure + "", queued.read().failure + ""))
+                .allMatch(s -> s.contains("shutting down"));
+        assertThat(hand.engine.facts().state()).isEqualTo(EngineFacts.State.DEAD);
+        assertThat(hand.refusal(HandEngine.request(HandEngine.prompt('c', 1), 1))
+                        .reason())
+                .isEqualTo(Refusal.Reason.DRAINING);
+    }
+}

@@ -1,0 +1,221 @@
+package dev.quire.scheduler;
+
+import dev.quire.kernels.KernelException;
+import dev.quire.model.Batch;
+import dev.quire.model.ModelRunner;
+import dev.quire.model.StepOutput;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs {@link FakeModel} and keeps the content of every block, so that a row that would attend to anything but its own
+ * prefix is found at once.
+ */
+final class FakeRunner implements ModelRunner {
+    private final Limits limits;
+    private final long[][] contents;
+    /** Rows that make their batch fail. */
+    Predicate<Batch.Row> poison = _ -> false;
+    /** Rows that make their batch be refused. */
+    Predicate<Batch.Row> unfit = _ -> false;
+    /** Rows whose logits are not finite. */
+    Predicate<Batch.Row> notFinite = _ -> false;
+    /** Called at each await, may throw. */
+    Runnable atAwait = () -> {};
+    /** Whether the contexts are checked: costs time in proportion to their length. */
+    boolean checking = true;
+
+    boolean inFlight;
+    int steps;
+    /** What each step computed, as text, when wanted. */
+    @Nullable
+    List<String> log;
+
+    FakeRunner(Limits limits) {
+        this.limits = limits;
+        contents = new long[limits.kvBlocks()][limits.blockTokens()];
+    }
+
+    static Limits limits(int maxTokens, int maxSequences, int kvBlocks) {
+        return new Limits(maxTokens, maxSequences, 4096, 64, 2 * maxSequences + 16, kvBlocks, 4);
+    }
+
+    @Override
+    public Limits limits() {
+        return limits;
+    }
+
+    @Override
+    public Pending launch(Batch batch) {
+        require(!inFlight, "a batch is in flight already");
+        check(batch);
+        for (Batch.Row row : batch.rows()) {
+            if (unfit.test(row)) {
+                throw new IllegalArgumentException("does not fit");
+            }
+        }
+        steps++;
+        note(batch);
+        int[] copies = batch.copies();
+        for (int i = 0; i < copies.length; i += 2) {
+            contents[copies[i + 1]] = contents[copies[i]].clone();
+        }
+        boolean poisoned = false;
+        Output output = new Output();
+        List<Long> prefixes = new ArrayList<>();
+        for (Batch.Row row : batch.rows()) {
+            poisoned |= poison.test(row);
+            prefixes.add(compute(row));
+        }
+        for (int i = 0; i < batch.rows().size(); i++) {
+            sample(batch.rows().get(i), prefixes.get(i), output);
+        }
+        inFlight = true;
+        boolean fails = poisoned;
+        return () -> {
+            inFlight = false;
+            atAwait.run();
+            if (fails) {
+                throw new KernelException("fake", -5, "poisoned");
+            }
+            return output;
+        };
+    }
+
+    private void note(Batch batch) {
+        if (log != null) {
+            StringBuilder text = new StringBuilder();
+            for (Batch.Row row : batch.rows()) {
+                text.append(text.isEmpty() ? "" : " ")
+                        .append((char) row.tokens()[0])
+                        .append(row.from())
+                        .append('-')
+                        .append(row.to());
+            }
+            log.add(text.toString());
+        }
+    }
+
+    private void check(Batch batch) {
+        require(!batch.rows().isEmpty(), "no rows");
+        require(batch.rows().size() <= limits.maxSequences(), "too many rows");
+        int[] copies = batch.copies();
+        require(copies.length / 2 <= limits.maxSequences(), "too many copies");
+        Set<Integer> sources = new HashSet<>();
+        Set<Integer> destinations = new HashSet<>();
+        for (int i = 0; i < copies.length; i += 2) {
+            sources.add(copies[i]);
+            require(destinations.add(copies[i + 1]), "two copies to one block");
+        }
+        for (int destination : destinations) {
+            require(!sources.contains(destination), "the order of copies would matter");
+        }
+        int tokens = 0;
+        int draws = 0;
+        int scores = 0;
+        for (Batch.Row row : batch.rows()) {
+            require(row.from() >= 0 && row.from() < row.to() && row.to() <= row.tokens().length, "bad range");
+            require(row.blocks().size() * limits.blockTokens() >= row.to(), "blocks missing");
+            tokens += row.to() - row.from();
+            draws += row.samples().size();
+            scores += row.scoresTo() - row.scoresFrom();
+            require(
+                    row.scoresFrom() == row.scoresTo() || row.scoresFrom() >= row.from() && row.scoresTo() <= row.to(),
+                    "scores outside");
+        }
+        require(tokens <= limits.maxTokens(), "too many tokens");
+        require(draws <= limits.maxDraws(), "too many draws");
+        require(scores <= limits.maxScores(), "too many scores");
+    }
+
+    private long compute(Batch.Row row) {
+        long prefix = 0;
+        int size = limits.blockTokens();
+        int start = checking ? 0 : row.from();
+        if (start > 0) {
+            prefix = contents[row.blocks().block((start - 1) / size)][(start - 1) % size];
+        }
+        for (int p = start; p < row.to(); p++) {
+            prefix = FakeModel.extend(prefix, row.tokens()[p]);
+            long[] block = contents[row.blocks().block(p / size)];
+            if (p >= row.from()) {
+                block[p % size] = prefix;
+            }
+        }
+        return prefix;
+    }
+
+    private void sample(Batch.Row row, long prefix, Output output) {
+        if (checking) {
+            verify(row, output);
+        }
+        for (Batch.Draw draw : row.samples()) {
+            int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, draw);
+            output.add(token, FakeModel.logprob(prefix, token));
+        }
+    }
+
+    // After all rows have written: what a row attends to must still be its own.
+    private void verify(Batch.Row row, Output output) {
+        long prefix = 0;
+        int size = limits.blockTokens();
+        for (int p = 0; p < row.to(); p++) {
+            prefix = FakeModel.extend(prefix, row.tokens()[p]);
+            require(
+                    contents[row.blocks().block(p / size)][p % size] == prefix,
+                    "position of another prefix in the context");
+            if (p >= row.scoresFrom() && p < row.scoresTo()) {
+                int next = row.tokens()[p + 1];
+                output.add(next, FakeModel.logprob(prefix, next));
+            }
+        }
+    }
+
+    private static void require(boolean holds, String problem) {
+        if (!holds) {
+            throw new AssertionError(problem);
+        }
+    }
+
+    @Override
+    public void close() {}
+
+    private static final class Output implements StepOutput {
+        private int[] tokens = new int[16];
+        private float[] logprobs = new float[16];
+        private int size;
+
+        void add(int token, float logprob) {
+            if (size == tokens.length) {
+                tokens = java.util.Arrays.copyOf(tokens, size * 2);
+                logprobs = java.util.Arrays.copyOf(logprobs, size * 2);
+            }
+            tokens[size] = token;
+            logprobs[size++] = logprob;
+        }
+
+        @Override
+        public int token(int sample) {
+            return tokens[sample];
+        }
+
+        @Override
+        public float logprob(int sample) {
+            return logprobs[sample];
+        }
+
+        @Override
+        public int topToken(int sample, int i) {
+            return (tokens[sample] + i) % FakeModel.VOCAB;
+        }
+
+        @Override
+        public float topLogprob(int sample, int i) {
+            return logprobs[sample] - i;
+        }
+    }
+}
