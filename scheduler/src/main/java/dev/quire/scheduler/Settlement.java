@@ -27,16 +27,14 @@ final class Settlement {
      * Takes the results of one row.
      *
      * @param sample number of the row's first sample
-     * @return number of the next row's first sample
      */
-    int settle(StepPlan.Entry entry, StepOutput output, int sample) {
+    void settle(StepPlan.Entry entry, StepOutput output, int sample) {
         Sequence s = entry.sequence();
         Batch.Row row = entry.row();
         int scores = row.scoresTo() - row.scoresFrom();
         int draws = row.samples().size();
-        int end = sample + scores + draws;
         if (s.state == Sequence.State.ENDED) {
-            return end;
+            return;
         }
         if (entry.current()) {
             state.cache.commit(s.blocks, s.tokens, row.to());
@@ -50,7 +48,11 @@ final class Settlement {
         } else if (s.request.maxTokens == 0 && row.to() == s.length) {
             endAll(s.request);
         }
-        return end;
+    }
+
+    /** How many samples a row has in its step's output. */
+    static int samples(Batch.Row row) {
+        return row.scoresTo() - row.scoresFrom() + row.samples().size();
     }
 
     /** The row was not computed and will not be: what it was to draw or score is open again. */

@@ -63,7 +63,15 @@ final class StepRunner {
     private void settle(List<StepPlan.Entry> entries, StepOutput output) {
         int sample = 0;
         for (int i = 0; i < entries.size(); i++) {
-            sample = settlement.settle(entries.get(i), output, sample);
+            StepPlan.Entry entry = entries.get(i);
+            try {
+                settlement.settle(entry, output, sample);
+            } catch (RuntimeException e) {
+                ActiveRequest request = entry.sequence().request;
+                LOG.error("request {} failed while its results were taken", request.spec.id(), e);
+                state.fail(request, "The server had an error in this request.");
+            }
+            sample += Settlement.samples(entry.row());
         }
     }
 

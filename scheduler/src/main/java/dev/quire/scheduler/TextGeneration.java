@@ -15,16 +15,24 @@ import org.jspecify.annotations.Nullable;
  * All of it happens on the reader's thread, never on the engine's.
  */
 final class TextGeneration implements TextStream {
+    /** Events taken at once: a reader that has fallen behind gets fewer and larger deltas. */
+    private static final int MOST_AT_ONCE = 64;
+
     private final Tokenizer tokenizer;
     private final TextRequest request;
     private final Generation generation;
     private final Choice[] choices;
+    private final List<TextEvent.TokenText> prompt = new ArrayList<>();
     private final Queue<TextEvent> ready = new ArrayDeque<>();
+    private boolean promptTold;
+    private int completionTokens;
 
     /** What one choice has come to. */
     private static final class Choice {
         final Detokenizer detokenizer;
         final StopMatcher stops;
+        final StringBuilder text = new StringBuilder();
+        List<TextEvent.TokenText> tokens = new ArrayList<>();
         boolean ended;
 
         Choice(Tokenizer tokenizer, TextRequest request) {
@@ -41,14 +49,25 @@ final class TextGeneration implements TextStream {
         for (int i = 0; i < choices.length; i++) {
             choices[i] = new Choice(tokenizer, request);
         }
+        promptTold = !request.params().promptLogprobs();
     }
 
     @Override
     public TextEvent next() throws InterruptedException {
         while (ready.isEmpty()) {
-            take(generation.next());
+            TokenEvent event = generation.next();
+            for (int taken = 1; event != null; taken++) {
+                take(event);
+                boolean last = event instanceof TokenEvent.Finished || event instanceof TokenEvent.Failed;
+                event = last || taken == MOST_AT_ONCE ? null : generation.poll();
+            }
+            for (int i = 0; i < choices.length; i++) {
+                tell(i, null, null);
+            }
         }
-        return ready.remove();
+        TextEvent event = ready.element();
+        boolean last = event instanceof TextEvent.Done || event instanceof TextEvent.Failed;
+        return last ? event : ready.remove();
     }
 
     @Override
@@ -59,10 +78,14 @@ final class TextGeneration implements TextStream {
     private void take(TokenEvent event) {
         switch (event) {
             case TokenEvent.Token token -> takeToken(token);
-            case TokenEvent.PromptScores scores -> ready.add(new TextEvent.Prompt(prompt(scores)));
+            case TokenEvent.PromptScores scores -> takeScores(scores);
             case TokenEvent.ChoiceEnded ended -> endWithoutToken(ended);
-            case TokenEvent.Finished finished -> ready.add(new TextEvent.Done(finished.usage()));
-            case TokenEvent.Failed failed -> ready.add(new TextEvent.Failed(failed.message()));
+            case TokenEvent.Finished(Usage usage) -> {
+                tellPrompt();
+                ready.add(new TextEvent.Done(
+                        new Usage(usage.promptTokens(), completionTokens, usage.cachedTokens())));
+            }
+            case TokenEvent.Failed(String message) -> ready.add(new TextEvent.Failed(message));
         }
     }
 
@@ -71,37 +94,54 @@ final class TextGeneration implements TextStream {
         if (choice.ended) {
             return; // drawn in the step that was in flight when a stop string ended the choice
         }
+        tellPrompt();
+        completionTokens++;
         int id = token.token().id();
+        choice.tokens.add(described(token.token()));
         boolean endToken = token.finish() == FinishReason.STOP;
         boolean hidden = endToken && !request.includeStop();
         StopMatcher.Match match = choice.stops.push(hidden ? "" : choice.detokenizer.push(id));
-        String text = match.text();
+        choice.text.append(match.text());
         FinishReason finish = token.finish();
         Object reason = endToken ? stopToken(id) : null;
         if (match.stop() != null) {
-            finish = FinishReason.STOP;
             reason = match.stop();
-            generation.abort(token.choice());
-        } else if (finish != null) {
-            StopMatcher.Match last = choice.stops.push(choice.detokenizer.flush());
-            text += last.text() + choice.stops.flush();
-            if (last.stop() != null && !endToken) {
-                finish = FinishReason.STOP;
-                reason = last.stop();
+            if (finish == null) {
+                generation.abort(token.choice());
             }
+            finish = FinishReason.STOP;
+        } else if (finish != null) {
+            choice.text.append(rest(choice));
         }
-        choice.ended = finish != null;
-        ready.add(new TextEvent.Delta(token.choice(), text, List.of(described(token.token())), finish, reason));
+        if (finish != null) {
+            tell(token.choice(), finish, reason);
+        }
     }
 
     private void endWithoutToken(TokenEvent.ChoiceEnded ended) {
         Choice choice = choices[ended.choice()];
-        if (choice.ended) {
+        if (!choice.ended) {
+            tellPrompt();
+            choice.text.append(rest(choice));
+            tell(ended.choice(), ended.finish(), null);
+        }
+    }
+
+    /** What was held back, as half a character or as the possible beginning of a stop string. */
+    private static String rest(Choice choice) {
+        return choice.stops.push(choice.detokenizer.flush()).text() + choice.stops.flush();
+    }
+
+    /** Makes a delta of what a choice has gathered, if anything or if it ends. */
+    private void tell(int index, @Nullable FinishReason finish, @Nullable Object reason) {
+        Choice choice = choices[index];
+        if (choice.tokens.isEmpty() && finish == null) {
             return;
         }
-        choice.ended = true;
-        String text = choice.stops.push(choice.detokenizer.flush()).text() + choice.stops.flush();
-        ready.add(new TextEvent.Delta(ended.choice(), text, List.of(), ended.finish(), null));
+        ready.add(new TextEvent.Delta(index, choice.text.toString(), choice.tokens, finish, reason));
+        choice.text.setLength(0);
+        choice.tokens = new ArrayList<>();
+        choice.ended = finish != null;
     }
 
     private @Nullable Object stopToken(int id) {
@@ -113,15 +153,20 @@ final class TextGeneration implements TextStream {
         return null;
     }
 
-    private List<TextEvent.TokenText> prompt(TokenEvent.PromptScores scores) {
-        List<TextEvent.TokenText> tokens = new ArrayList<>(scores.tokens().length + 1);
-        if (scores.first() == 1) {
-            tokens.add(described(new TokenEvent.Scored(request.prompt()[0], Float.NaN, new int[0], new float[0])));
-        }
+    private void takeScores(TokenEvent.PromptScores scores) {
         for (TokenEvent.Scored token : scores.tokens()) {
-            tokens.add(described(token));
+            prompt.add(described(token));
         }
-        return tokens;
+    }
+
+    /** The prompt's tokens, all at once, before anything else. */
+    private void tellPrompt() {
+        if (!promptTold) {
+            promptTold = true;
+            prompt.addFirst(plain(request.prompt()[0], Float.NaN, List.of()));
+            ready.add(new TextEvent.Prompt(List.copyOf(prompt)));
+            prompt.clear();
+        }
     }
 
     private TextEvent.TokenText described(TokenEvent.Scored token) {

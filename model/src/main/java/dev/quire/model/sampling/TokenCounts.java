@@ -19,7 +19,8 @@ public final class TokenCounts {
 
     /** Counts a token of the output. */
     public void addOutput(int token) {
-        outputs[find(token)]++;
+        int at = find(token); // may move the array
+        outputs[at]++;
     }
 
     /** Number of distinct tokens. */
