@@ -35,7 +35,7 @@ final class StepCost {
         mixedSteps = prompt > 0 && singles > 0 ? mixedSteps + 1 : 0;
         if (prompt == 0) {
             int size = size(singles);
-            alone[size] = mix(alone[size], nanos);
+            alone[size] = mix(alone[size], (double) nanos);
         } else if (singles == 0) {
             promptNanos = mix(promptNanos, (double) nanos / prompt);
         } else {
@@ -81,7 +81,7 @@ final class StepCost {
         }
         for (int i = size + 1; i < SIZES; i++) {
             if (alone[i] != UNKNOWN) {
-                return alone[i] / (1 << i - size);
+                return alone[i] / (1 << (i - size));
             }
         }
         return UNKNOWN;

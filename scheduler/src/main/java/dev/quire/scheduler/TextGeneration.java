@@ -82,8 +82,7 @@ final class TextGeneration implements TextStream {
             case TokenEvent.ChoiceEnded ended -> endWithoutToken(ended);
             case TokenEvent.Finished(Usage usage) -> {
                 tellPrompt();
-                ready.add(new TextEvent.Done(
-                        new Usage(usage.promptTokens(), completionTokens, usage.cachedTokens())));
+                ready.add(new TextEvent.Done(new Usage(usage.promptTokens(), completionTokens, usage.cachedTokens())));
             }
             case TokenEvent.Failed(String message) -> ready.add(new TextEvent.Failed(message));
         }
