@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The commands behind {@code ./quire}: {@code serve} and {@code fetch}. Exit codes: 0 done, 1 failed, 2 bad command line. */
+/** The commands behind {@code ./quire}: {@code fetch}. Exit codes: 0 done, 1 failed, 2 bad command line. */
 public final class Main {
     private static final int FAILED = 1;
     private static final int USAGE = 2;
@@ -20,7 +20,7 @@ public final class Main {
         String[] rest = arguments.length == 0 ? arguments : Arrays.copyOfRange(arguments, 1, arguments.length);
         int code = switch (command) {
             case "fetch" -> fetch(System.getenv(), rest);
-            default -> usage("unknown command '" + command + "'; known: serve, fetch");
+            default -> usage("unknown command '" + command + "'; known: fetch");
         };
         System.exit(code);
     }
