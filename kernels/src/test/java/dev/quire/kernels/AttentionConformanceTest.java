@@ -1,7 +1,6 @@
 package dev.quire.kernels;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.within;
 
 import dev.quire.kernels.Devices.Device;
 import dev.quire.kernels.Op.KvLayer;
@@ -75,9 +74,7 @@ class AttentionConformanceTest {
         try (Rig rig = device.rig()) {
             float[] actual = run(rig, c, cache, q, sequences);
             double[] expected = expected(c, cache, q, sequences);
-            for (int i = 0; i < expected.length; i++) {
-                assertThat((double) actual[i]).as("%s element %d", c, i).isCloseTo(expected[i], within(3e-5));
-            }
+            Rig.assertClose(c.toString(), actual, expected, i -> 3e-5);
         }
     }
 

@@ -2,6 +2,7 @@ package dev.quire.kernels;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -10,6 +11,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Consumer;
+import java.util.function.IntToDoubleFunction;
 
 /** A backend with short ways to fill, run and read it. Closing it fails when a buffer is left. */
 final class Rig implements AutoCloseable {
@@ -101,6 +103,17 @@ final class Rig implements AutoCloseable {
     public void close() throws Exception {
         release();
         backend.close();
+    }
+
+    /** Fails at the first element that is further from its value than it may be; one assertion, for there are millions. */
+    static void assertClose(String what, float[] actual, double[] expected, IntToDoubleFunction tolerance) {
+        for (int i = 0; i < expected.length; i++) {
+            if (!(Math.abs(actual[i] - expected[i]) <= tolerance.applyAsDouble(i))) {
+                assertThat((double) actual[i])
+                        .as("%s, element %d", what, i)
+                        .isCloseTo(expected[i], within(tolerance.applyAsDouble(i)));
+            }
+        }
     }
 
     static float[] gaussian(int n, long seed) {

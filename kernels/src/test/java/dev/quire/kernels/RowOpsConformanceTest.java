@@ -1,7 +1,6 @@
 package dev.quire.kernels;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.within;
 
 import dev.quire.kernels.Devices.Device;
 import dev.quire.kernels.Op.Activation;
@@ -34,12 +33,11 @@ class RowOpsConformanceTest {
                     runTokens(rig, new Op.Embed(out, rig.weight(matrix), 1.5f), tokens);
                     float[] actual = rig.read(out);
                     float[] rows = matrix.floats();
-                    for (int i = 0; i < tokens.length * k; i++) {
-                        float expected = rows[tokens[i / k] * k + i % k] * 1.5f;
-                        assertThat(actual[i])
-                                .as("%s element %d", type, i)
-                                .isCloseTo(expected, within(Math.ulp(expected)));
+                    double[] expected = new double[tokens.length * k];
+                    for (int i = 0; i < expected.length; i++) {
+                        expected[i] = rows[tokens[i / k] * k + i % k] * 1.5f;
                     }
+                    Rig.assertClose(type.toString(), actual, expected, i -> Math.ulp((float) expected[i]));
                     assertUntouched(actual, tokens.length * k);
                     rig.release();
                 }
@@ -77,6 +75,7 @@ class RowOpsConformanceTest {
                 Op norm = new Op.RmsNorm(out, in, rig.tensor("weight", cols, weight), 1e-5f, Rows.LOGITS);
                 rig.runRows(List.of(norm), 5);
                 float[] actual = rig.read(out);
+                double[] expected = new double[5 * cols];
                 for (int r = 0; r < 5; r++) {
                     double sum = 0;
                     for (int i = 0; i < cols; i++) {
@@ -84,9 +83,10 @@ class RowOpsConformanceTest {
                     }
                     double scale = 1 / Math.sqrt(sum / cols + 1e-5f);
                     for (int i = 0; i < cols; i++) {
-                        assertClose(actual[r * cols + i], x[r * cols + i] * scale * weight[i], 2e-6);
+                        expected[r * cols + i] = x[r * cols + i] * scale * weight[i];
                     }
                 }
+                Rig.assertClose(cols + " columns", actual, expected, i -> 2e-6 * Math.abs(expected[i]));
                 assertUntouched(actual, 5 * cols);
                 rig.release();
             }
@@ -107,10 +107,6 @@ class RowOpsConformanceTest {
         }
     }
 
-    private static void assertClose(float actual, double expected, double relative) {
-        assertThat((double) actual).isCloseTo(expected, within(relative * Math.abs(expected) + 1e-30));
-    }
-
     @ParameterizedTest
     @MethodSource("devices")
     void gatedMultipliesTheActivationWithTheOtherHalf(Device device) throws Exception {
@@ -124,13 +120,14 @@ class RowOpsConformanceTest {
                     Tensor out = rig.zeros("out", 5, inner);
                     rig.runRows(List.of(new Op.Gated(out, rig.tensor("gateUp", 2 * inner, x), activation)), 4);
                     float[] actual = rig.read(out);
+                    double[] expected = new double[4 * inner];
+                    double[] tolerance = new double[4 * inner];
                     for (int i = 0; i < 4 * inner; i++) {
                         int at = i / inner * 2 * inner + i % inner;
-                        double expected = activate(activation, x[at]) * x[at + inner];
-                        assertThat((double) actual[i])
-                                .as("%s(%s)", activation, x[at])
-                                .isCloseTo(expected, within(4e-6 * Math.abs(x[at] * x[at + inner]) + 1e-12));
+                        expected[i] = activate(activation, x[at]) * x[at + inner];
+                        tolerance[i] = 4e-6 * Math.abs(x[at] * x[at + inner]) + 1e-12;
                     }
+                    Rig.assertClose(activation.toString(), actual, expected, i -> tolerance[i]);
                     assertUntouched(actual, 4 * inner);
                     rig.release();
                 }
