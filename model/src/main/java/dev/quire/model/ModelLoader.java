@@ -15,6 +15,9 @@ import dev.quire.model.arch.HfConfig;
 import dev.quire.model.arch.ModelConfig;
 import dev.quire.model.arch.Weights;
 import dev.quire.model.arch.Workspace;
+import dev.quire.model.chat.ChatFormat;
+import dev.quire.model.tokenizer.Tokenizer;
+import dev.quire.model.tokenizer.Tokenizers;
 import dev.quire.model.weights.GgufFile;
 import dev.quire.model.weights.GgufWeights;
 import dev.quire.model.weights.SafetensorsDirectory;
@@ -23,6 +26,7 @@ import dev.quire.model.weights.WeightSource;
 import dev.quire.model.weights.WeightsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /** Turns model files into a {@link LoadedModel}: weights packed on the device, KV cache sized, program compiled. */
 public final class ModelLoader {
@@ -56,17 +60,72 @@ public final class ModelLoader {
         this.resources = resources;
     }
 
-    /** Opens the weights of a model file or folder and runs the loader on them; frees everything when that fails. */
+    /** Loads without reports of progress. */
+    public static LoadedModel load(Path model, LoadOptions options) {
+        return load(model, options, Progress.NONE);
+    }
+
+    /**
+     * Loads a {@code .gguf} file, or a folder with config.json, safetensors and tokenizer.json. Everything is freed when
+     * that fails.
+     *
+     * @throws WeightsException when a file is missing, not sound, or asks for something that is not supported
+     * @throws IllegalArgumentException when an option is out of range, or the KV cache it allows is too small
+     * @throws IllegalStateException when the device asked for is not to be had
+     */
+    public static LoadedModel load(Path model, LoadOptions options, Progress progress) {
+        progress.report("reading the tokenizer", 0);
+        if (Files.isDirectory(model)) {
+            Tokenizer tokenizer = Tokenizers.fromDirectory(model);
+            return loaded(model, tokenizer, null, loadRunner(model, options, progress));
+        }
+        try (GgufFile file = GgufFile.open(model)) {
+            Tokenizer tokenizer = Tokenizers.fromGguf(file);
+            return loaded(model, tokenizer, null, loadRunner(file, options, progress));
+        }
+    }
+
+    private static LoadedModel loaded(Path model, Tokenizer tokenizer, @Nullable ChatFormat chat, LoadedRunner loaded) {
+        int vocab = loaded.config.vocab();
+        if (tokenizer.vocabSize() > vocab) {
+            loaded.close();
+            throw new WeightsException(
+                    model, "the tokenizer has " + tokenizer.vocabSize() + " ids, the embedding has " + vocab);
+        }
+        return new LoadedModel(
+                name(model),
+                loaded.config,
+                tokenizer,
+                chat,
+                loaded.runner,
+                loaded.backend.device(),
+                loaded.weightBytes,
+                loaded.kvBytes,
+                loaded.kvType,
+                loaded);
+    }
+
+    private static String name(Path model) {
+        Path last = model.toAbsolutePath().normalize().getFileName();
+        String name = last == null ? "model" : last.toString();
+        return name.endsWith(".gguf") ? name.substring(0, name.length() - ".gguf".length()) : name;
+    }
+
+    /** The part of {@link #load} that needs no tokenizer. */
     static LoadedRunner loadRunner(Path model, LoadOptions options, Progress progress) {
         if (!Files.isDirectory(model)) {
             try (GgufFile file = GgufFile.open(model)) {
-                return loadRunner(GgufConfig.read(file), new GgufWeights(file), options, progress);
+                return loadRunner(file, options, progress);
             }
         }
         ModelConfig config = HfConfig.read(model);
         try (WeightSource source = new SafetensorsWeights(SafetensorsDirectory.open(model))) {
             return loadRunner(config, source, options, progress);
         }
+    }
+
+    private static LoadedRunner loadRunner(GgufFile file, LoadOptions options, Progress progress) {
+        return loadRunner(GgufConfig.read(file), new GgufWeights(file), options, progress);
     }
 
     private static LoadedRunner loadRunner(

@@ -3,7 +3,6 @@ package dev.quire.scheduler;
 import dev.quire.model.ModelRunner;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -24,6 +23,7 @@ final class EngineLoop implements Runnable {
     final Mailbox mailbox = new Mailbox();
     final CountDownLatch drained = new CountDownLatch(1);
     final EngineState state;
+    private final ModelRunner runner;
     private final SchedulingPolicy policy;
     private final LongSupplier clock;
     private final StepCost cost;
@@ -48,7 +48,7 @@ final class EngineLoop implements Runnable {
     private volatile long busySinceNanos;
     private volatile boolean busy;
     private volatile long patienceNanos;
-    private final AtomicLong stepsDone = new AtomicLong();
+    private volatile long stepsDone;
 
     private record Load(int running, int waiting, int kvUsedBlocks, long kvRepairs) {}
 
@@ -59,6 +59,7 @@ final class EngineLoop implements Runnable {
             QueueGate gate,
             EngineListener listener,
             LongSupplier clock) {
+        this.runner = runner;
         this.policy = policy;
         this.clock = clock;
         state = new EngineState(config, runner.limits(), gate, listener);
@@ -145,7 +146,7 @@ final class EngineLoop implements Runnable {
         busySinceNanos = state.now;
         long nanos = state.now - launchedNanos;
         cost.observe(singles, promptTokens, nanos);
-        stepsDone.incrementAndGet();
+        stepsDone = stepsDone + 1;
         state.news.step(new EngineListener.StepStats(
                 state.running.size(),
                 state.waiting.size(),
@@ -254,7 +255,7 @@ final class EngineLoop implements Runnable {
                 state.gate.sequences(),
                 now.kvUsedBlocks,
                 state.cache.total(),
-                stepsDone.get(),
+                stepsDone,
                 age,
                 now.kvRepairs,
                 detail);

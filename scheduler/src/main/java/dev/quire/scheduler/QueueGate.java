@@ -10,7 +10,7 @@ final class QueueGate {
     private final AtomicInteger sequences = new AtomicInteger();
     private final AtomicLong promptTokens = new AtomicLong();
 
-    /** Limits on what is queued; 0 = no limit. */
+    /** @param maxSequences 0 = no limit @param maxTokens 0 = no limit */
     QueueGate(int maxSequences, long maxTokens) {
         this.maxSequences = maxSequences;
         this.maxTokens = maxTokens;

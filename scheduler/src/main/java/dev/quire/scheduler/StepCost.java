@@ -35,7 +35,7 @@ final class StepCost {
         mixedSteps = prompt > 0 && singles > 0 ? mixedSteps + 1 : 0;
         if (prompt == 0) {
             int size = size(singles);
-            alone[size] = mix(alone[size], (double) nanos);
+            alone[size] = mix(alone[size], nanos);
         } else if (singles == 0) {
             promptNanos = mix(promptNanos, (double) nanos / prompt);
         } else {
@@ -49,8 +49,7 @@ final class StepCost {
     /** Prompt tokens that a step with so many rows of one token may take; 0 when such a step must be measured alone. */
     int chunk(int singles, int budget) {
         if (singles == 0) {
-            int most =
-                    promptNanos == UNKNOWN ? FIRST_CHUNK : (int) Math.min(budget, config.maxStepNanos() / promptNanos);
+            int most = promptNanos == UNKNOWN ? FIRST_CHUNK : most(budget, config.maxStepNanos(), promptNanos);
             return Math.min(budget, Math.max(config.minChunk(), most));
         }
         double base = alone[size(singles)];
@@ -61,8 +60,12 @@ final class StepCost {
         if (price == UNKNOWN) {
             return Math.min(budget, config.minChunk());
         }
-        double most = (config.stepStretch() - 1) * base / price;
-        return (int) Math.min(budget, Math.max(config.minChunk(), most));
+        int most = most(budget, (config.stepStretch() - 1) * base, price);
+        return Math.min(budget, Math.max(config.minChunk(), most));
+    }
+
+    private static int most(int budget, double nanos, double price) {
+        return price > 0 ? (int) Math.min(budget, nanos / price) : budget;
     }
 
     /** Nanoseconds that a step may be expected to take; 0 while nothing is known. */
@@ -81,7 +84,7 @@ final class StepCost {
         }
         for (int i = size + 1; i < SIZES; i++) {
             if (alone[i] != UNKNOWN) {
-                return alone[i] / (1 << (i - size));
+                return alone[i] / (1 << i - size);
             }
         }
         return UNKNOWN;

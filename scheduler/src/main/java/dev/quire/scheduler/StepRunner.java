@@ -1,5 +1,7 @@
 package dev.quire.scheduler;
 
+import dev.quire.kvcache.BlockCopies;
+import dev.quire.kvcache.BlockTable;
 import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
 import dev.quire.model.StepOutput;
@@ -87,7 +89,7 @@ final class StepRunner {
         }
         // A batch that was refused says nothing of the device.
         failures = any || cause instanceof IllegalArgumentException ? 0 : failures + 1;
-        if (failures >= DEVICE_FAILURES) {
+        if (failures >= DEVICE_FAILURES && !deviceWorks()) {
             throw new IllegalStateException(failures + " steps in a row have failed, the last with: " + cause, cause);
         }
     }
@@ -105,6 +107,25 @@ final class StepRunner {
             settlement.lose(entry);
             state.fail(request, "The model could not compute this request.");
             return false;
+        }
+    }
+
+    /** Whether the device can still compute anything at all: one token in a block of its own. */
+    private boolean deviceWorks() {
+        BlockTable table = new BlockTable();
+        if (!state.cache.grow(table, 0, 1, new BlockCopies())) {
+            return false;
+        }
+        try {
+            Batch.Row row = new Batch.Row(new int[1], 0, 1, table, List.of(), 0, 0, 0);
+            StepOutput _ = runner.launch(new Batch(List.of(row), new int[0])).await();
+            failures = 0;
+            return true;
+        } catch (RuntimeException e) {
+            LOG.error("the device does not compute any more", e);
+            return false;
+        } finally {
+            state.cache.release(table);
         }
     }
 

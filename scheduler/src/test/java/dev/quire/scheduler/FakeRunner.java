@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +27,8 @@ final class FakeRunner implements ModelRunner {
     Predicate<Batch.Row> notFinite = _ -> false;
     /** Called at each await, may throw. */
     Runnable atAwait = () -> {};
+    /** Told of each batch. */
+    Consumer<Batch> onLaunch = _ -> {};
     /** Whether the contexts are checked: costs time in proportion to their length. */
     boolean checking = true;
 
@@ -60,6 +63,7 @@ final class FakeRunner implements ModelRunner {
         }
         steps++;
         note(batch);
+        onLaunch.accept(batch);
         int[] copies = batch.copies();
         for (int i = 0; i < copies.length; i += 2) {
             contents[copies[i + 1]] = contents[copies[i]].clone();
@@ -124,8 +128,7 @@ final class FakeRunner implements ModelRunner {
             draws += row.samples().size();
             scores += row.scoresTo() - row.scoresFrom();
             require(
-                    row.scoresFrom() == row.scoresTo()
-                            || (row.scoresFrom() >= row.from() && row.scoresTo() <= row.to()),
+                    row.scoresFrom() == row.scoresTo() || row.scoresFrom() >= row.from() && row.scoresTo() <= row.to(),
                     "scores outside");
         }
         require(tokens <= limits.maxTokens(), "too many tokens");

@@ -52,7 +52,7 @@ public final class GgufFile implements AutoCloseable {
             return parse(path, arena, bytes);
         } catch (IOException e) {
             arena.close();
-            throw new WeightsException(path, -1, "cannot be read: " + e.getMessage(), e);
+            throw new WeightsException(path, -1, "cannot be read: " + e, e);
         } catch (RuntimeException e) {
             arena.close();
             throw e;

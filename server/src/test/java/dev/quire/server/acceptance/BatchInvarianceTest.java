@@ -1,0 +1,121 @@
+package dev.quire.server.acceptance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A request's text does not depend on its company: 24 prompts, greedy and seeded, alone and all at once, with one thread
+ * and two, with and without prefix hits, and with a KV pool so small that sequences are preempted.
+ */
+@Tag("model")
+class BatchInvarianceTest {
+    private static final List<ObjectNode> REQUESTS = requests();
+    private static List<String> alone = List.of();
+
+    @BeforeAll
+    static void theQuietRun() throws Exception {
+        try (RunningServer server = RunningServer.start("--threads", "2", "--no-enable-prefix-caching");
+                Client client = server.client()) {
+            alone = oneAfterAnother(client);
+        }
+    }
+
+    @Test
+    void promptsTogetherAnswerAsAlone() throws Exception {
+        try (RunningServer server = RunningServer.start("--threads", "2", "--no-enable-prefix-caching");
+                Client client = server.client()) {
+            assertThat(allAtOnce(client)).isEqualTo(alone);
+        }
+    }
+
+    @Test
+    void oneThreadAnswersAsTwo() throws Exception {
+        try (RunningServer server = RunningServer.start("--threads", "1", "--no-enable-prefix-caching");
+                Client client = server.client()) {
+            assertThat(allAtOnce(client)).isEqualTo(alone);
+        }
+    }
+
+    @Test
+    void prefixHitsChangeNothing() throws Exception {
+        try (RunningServer server = RunningServer.start("--threads", "2");
+                Client client = server.client()) {
+            assertThat(allAtOnce(client)).isEqualTo(alone);
+            assertThat(allAtOnce(client)).isEqualTo(alone);
+            assertThat(client.metric("vllm:prefix_cache_hits_total")).isPositive();
+        }
+    }
+
+    @Test
+    void preemptionChangesNothing() throws Exception {
+        try (RunningServer server = RunningServer.start(
+                        "--threads", "2", "--max-model-len", "512", "--kv-cache-memory-bytes", "16M");
+                Client client = server.client()) {
+            assertThat(allAtOnce(client)).isEqualTo(alone);
+            assertThat(client.metric("vllm:num_preemptions_total")).isPositive();
+        }
+    }
+
+    @Test
+    void smallStepBudgetsChangeNothing() throws Exception {
+        try (RunningServer server = RunningServer.start("--threads", "2", "--max-num-batched-tokens", "37");
+                Client client = server.client()) {
+            assertThat(allAtOnce(client)).isEqualTo(alone);
+        }
+    }
+
+    private static List<ObjectNode> requests() {
+        String[] subjects = {
+            "the sea", "a clock", "winter", "bread", "a lighthouse", "copper", "the moon", "an old map",
+            "rivers", "a violin", "glass", "the desert"
+        };
+        List<ObjectNode> requests = new ArrayList<>();
+        for (int i = 0; i < 24; i++) {
+            String prompt = "Question " + i + ". " + "Some context that makes this prompt longer. ".repeat(i % 7)
+                    + "Tell me something about " + subjects[i % subjects.length] + ".\nAnswer:";
+            ObjectNode body = Client.completion(prompt, 48).put("ignore_eos", true);
+            if (i % 2 == 0) {
+                body.put("temperature", 0);
+            } else {
+                body.put("temperature", 0.9).put("top_p", 0.95).put("seed", 1000 + i);
+            }
+            requests.add(body);
+        }
+        return requests;
+    }
+
+    private static List<String> oneAfterAnother(Client client) throws Exception {
+        List<String> texts = new ArrayList<>();
+        for (ObjectNode request : REQUESTS) {
+            texts.add(text(client, request));
+        }
+        return texts;
+    }
+
+    private static List<String> allAtOnce(Client client) throws Exception {
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<String>> futures = new ArrayList<>();
+            for (ObjectNode request : REQUESTS) {
+                futures.add(threads.submit(() -> text(client, request)));
+            }
+            List<String> texts = new ArrayList<>();
+            for (Future<String> future : futures) {
+                texts.add(future.get());
+            }
+            return texts;
+        }
+    }
+
+    private static String text(Client client, ObjectNode request) throws Exception {
+        return client.post("/v1/completions", request).at("/choices/0/text").asString();
+    }
+}
