@@ -267,6 +267,6 @@ final class PythonOperators {
             return fallback;
         }
         long at = given < 0 ? Math.max(given, -length - 1L) + length : given;
-        return (int) (step > 0 ? Math.clamp(at, 0, length) : Math.clamp(at, -1, length - 1));
+        return step > 0 ? Math.clamp(at, 0, length) : Math.clamp(at, -1, length - 1);
     }
 }
