@@ -28,6 +28,11 @@ public record LoadedModel(
         String kvType,
         AutoCloseable resources)
         implements AutoCloseable {
+    /** The device in a few words, for people. */
+    public String deviceLine() {
+        return device.backend() + " (" + device.isa() + ", " + device.threads() + " threads)";
+    }
+
     @Override
     public void close() {
         try {

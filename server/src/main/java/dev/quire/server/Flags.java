@@ -308,13 +308,15 @@ public final class Flags {
                         maxSequences,
                         precision.equals("high")),
                 new ServerConfig.Scheduling(
-                        policy, prefixCaching, maxQueuedRequests, maxQueuedTokens, Duration.ofSeconds(drain)),
+                        policy.equals("priority") ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
+                        prefixCaching, maxQueuedRequests, maxQueuedTokens, Duration.ofSeconds(drain)),
                 new ServerConfig.Edge(
                         List.copyOf(keys),
                         rootPath,
                         (int) maxBodyBytes,
                         Duration.ofSeconds(sseKeepAlive),
-                        errorStyle.equals("openai")));
+                        errorStyle.equals("openai")),
+                Map.copyOf(environment));
     }
 
     private static void oneOf(String flag, String value, String... allowed) {

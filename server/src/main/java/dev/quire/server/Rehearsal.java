@@ -26,7 +26,7 @@ public final class Rehearsal {
         List<String> command = new ArrayList<>(List.of("serve"));
         command.addAll(List.of(arguments));
         command.addAll(List.of("--host", "127.0.0.1", "--port", Integer.toString(port)));
-        Thread.ofPlatform().daemon().start(() -> Main.main(command.toArray(String[]::new)));
+        Thread.ofPlatform().daemon().start(() -> serve(command));
         String base = "http://127.0.0.1:" + port;
         awaitReady(URI.create(base + "/readyz"));
         ask(URI.create(base + "/v1/completions"), "{\"prompt\":\"Once\",\"max_tokens\":8}");
@@ -34,6 +34,14 @@ public final class Rehearsal {
                 URI.create(base + "/v1/chat/completions"),
                 "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":8,\"stream\":true}");
         System.exit(0);
+    }
+
+    private static void serve(List<String> command) {
+        try {
+            Main.main(command.toArray(String[]::new));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static int freePort() throws IOException {

@@ -3,6 +3,7 @@ package dev.quire.server;
 import dev.quire.model.LoadOptions;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param load how the model is loaded
  * @param engine how requests are scheduled
  * @param edge limits of the HTTP side
+ * @param environment variables that finding the model reads: cache folder, proxies, the Hub's address and token
  */
 public record ServerConfig(
         String host,
@@ -25,18 +27,27 @@ public record ServerConfig(
         boolean offline,
         LoadOptions load,
         Scheduling engine,
-        Edge edge) {
+        Edge edge,
+        Map<String, String> environment) {
+    /** Who goes first. */
+    public enum Policy {
+        /** Who came first. */
+        FCFS,
+        /** Who has the lower priority number. */
+        PRIORITY
+    }
+
     /**
      * How requests are scheduled.
      *
-     * @param policy fcfs or priority
+     * @param policy who goes first
      * @param prefixCaching whether computed prefixes are shared
      * @param maxQueuedRequests unfinished sequences beyond which requests are refused
      * @param maxQueuedTokens prompt tokens waiting for prefill beyond which requests are refused; 0 = no limit
      * @param drain how long running requests may go on after SIGTERM
      */
     public record Scheduling(
-            String policy, boolean prefixCaching, int maxQueuedRequests, long maxQueuedTokens, Duration drain) {}
+            Policy policy, boolean prefixCaching, int maxQueuedRequests, long maxQueuedTokens, Duration drain) {}
 
     /**
      * Limits of the HTTP side.

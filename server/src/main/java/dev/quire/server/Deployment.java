@@ -1,0 +1,129 @@
+package dev.quire.server;
+
+import dev.quire.model.LoadedModel;
+import dev.quire.model.ModelLoader;
+import dev.quire.model.Progress;
+import dev.quire.scheduler.Engine;
+import dev.quire.scheduler.EngineConfig;
+import dev.quire.scheduler.FcfsPolicy;
+import dev.quire.scheduler.PriorityPolicy;
+import dev.quire.scheduler.Refusal;
+import dev.quire.scheduler.SchedulingPolicy;
+import dev.quire.scheduler.TextEngine;
+import dev.quire.scheduler.TextRequest;
+import dev.quire.server.openai.ServedModel;
+import dev.quire.server.openai.TextSource;
+import dev.quire.server.ops.EngineMeters;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A loaded model and the engine that runs it.
+ *
+ * @param served what the endpoints see of it
+ */
+record Deployment(LoadedModel model, Engine engine, ServedModel served) implements AutoCloseable {
+    private static final int MAX_LOGPROBS = 20;
+
+    /**
+     * Loads the model's files and starts an engine.
+     *
+     * @throws RuntimeException as {@link ModelLoader#load} says
+     */
+    static Deployment start(ServerConfig config, Path files, MeterRegistry registry, Progress progress) {
+        LoadedModel model = ModelLoader.load(files, config.load(), progress);
+        boolean started = false;
+        try {
+            List<String> names = names(config, model.name());
+            EngineMeters meters = meters(config, model, names.getFirst(), registry);
+            Engine engine = Engine.start(model, engineConfig(config), policy(config), meters);
+            meters.follow(engine::facts);
+            started = true;
+            return new Deployment(model, engine, served(config, model, names, engine, meters));
+        } finally {
+            if (!started) {
+                model.close();
+            }
+        }
+    }
+
+    /** What clients may call the model: what was configured, else what the user called it and the file's name. */
+    private static List<String> names(ServerConfig config, String fileName) {
+        if (!config.servedModelNames().isEmpty()) {
+            return config.servedModelNames();
+        }
+        String asked = config.model();
+        Set<String> names = new LinkedHashSet<>();
+        if (asked != null && !asked.equals("default")) {
+            names.add(asked);
+        }
+        names.add(fileName);
+        return List.copyOf(names);
+    }
+
+    private static EngineMeters meters(ServerConfig config, LoadedModel model, String name, MeterRegistry registry) {
+        var limits = model.runner().limits();
+        return new EngineMeters(
+                registry,
+                name,
+                limits.maxModelLen(),
+                new EngineMeters.CacheFacts(
+                        limits.blockTokens(),
+                        limits.kvBlocks(),
+                        model.kvType(),
+                        config.engine().prefixCaching()));
+    }
+
+    private static EngineConfig engineConfig(ServerConfig config) {
+        ServerConfig.Scheduling asked = config.engine();
+        return EngineConfig.DEFAULTS
+                .withStep(config.load().maxBatchedTokens(), config.load().maxSequences())
+                .withQueue(asked.maxQueuedRequests(), asked.maxQueuedTokens())
+                .withPrefixCaching(asked.prefixCaching());
+    }
+
+    private static SchedulingPolicy policy(ServerConfig config) {
+        return switch (config.engine().policy()) {
+            case FCFS -> new FcfsPolicy();
+            case PRIORITY -> new PriorityPolicy();
+        };
+    }
+
+    private static ServedModel served(
+            ServerConfig config, LoadedModel model, List<String> names, Engine engine, EngineMeters meters) {
+        TextEngine texts = new TextEngine(engine, model.tokenizer());
+        String root = config.model();
+        return new ServedModel(
+                names,
+                root == null ? model.name() : root,
+                System.currentTimeMillis() / 1000,
+                engine.maxLength(),
+                MAX_LOGPROBS,
+                model.tokenizer(),
+                model.chatFormat(),
+                request -> start(texts, meters, request),
+                () -> engine.facts().healthy());
+    }
+
+    private static TextSource.Start start(TextEngine texts, EngineMeters meters, TextRequest request) {
+        return switch (texts.start(request)) {
+            case TextEngine.Start.Started(var stream) -> new TextSource.Start.Started(stream);
+            case TextEngine.Start.Refused(Refusal refusal) -> {
+                if (refusal.reason() == Refusal.Reason.OVERLOADED) {
+                    meters.refused();
+                }
+                yield new TextSource.Start.Refused(refusal);
+            }
+        };
+    }
+
+    /** Ends what runs with an error, then frees the model. */
+    @Override
+    public void close() {
+        engine.close();
+        model.close();
+    }
+}

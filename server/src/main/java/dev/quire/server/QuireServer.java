@@ -1,0 +1,243 @@
+package dev.quire.server;
+
+import dev.quire.model.Progress;
+import dev.quire.model.store.ConsoleProgress;
+import dev.quire.model.store.DownloadProgress;
+import dev.quire.model.store.ModelStore;
+import dev.quire.model.store.ModelStoreException;
+import dev.quire.model.weights.WeightsException;
+import dev.quire.scheduler.EngineFacts;
+import dev.quire.server.http.HttpOptions;
+import dev.quire.server.http.HttpServer;
+import dev.quire.server.http.Router;
+import dev.quire.server.openai.ApiError;
+import dev.quire.server.openai.ApiSurface;
+import dev.quire.server.openai.ErrorStyle;
+import dev.quire.server.openai.LiveRequests;
+import dev.quire.server.openai.ModelSlot;
+import dev.quire.server.ops.HttpMeters;
+import dev.quire.server.ops.Meters;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The whole server: the port is open at once, the model follows, and everything is taken down in reverse. Any thread.
+ */
+public final class QuireServer {
+    /** Exit code after an orderly stop. */
+    public static final int STOPPED = 0;
+    /** Exit code when the model could not be loaded, or the engine died. */
+    public static final int FAILED = 1;
+
+    private static final Logger LOG = LoggerFactory.getLogger(QuireServer.class);
+    private static final Duration WATCH = Duration.ofSeconds(1);
+    private static final Duration LAST_WORDS = Duration.ofSeconds(1);
+
+    private final ServerConfig config;
+    private final ModelSlot slot = new ModelSlot();
+    private final LiveRequests live = new LiveRequests();
+    private final PrometheusMeterRegistry registry = Meters.registry();
+    private final HttpServer http;
+    private final Thread loader;
+    private final CompletableFuture<Deployment> deployment = new CompletableFuture<>();
+    private final CompletableFuture<Integer> ended = new CompletableFuture<>();
+    private final AtomicBoolean stopping = new AtomicBoolean();
+
+    private QuireServer(ServerConfig config) throws IOException {
+        this.config = config;
+        ErrorStyle errors = config.edge().openAiErrors() ? ErrorStyle.OPENAI : ErrorStyle.VLLM;
+        ApiSurface api = new ApiSurface(slot, live, errors, "quire-" + version());
+        http = HttpServer.start(
+                httpOptions(config),
+                new Router(
+                        ApiRoutes.all(api, registry, version()),
+                        (status, message) -> errors.body(new ApiError.Edge(status, message)),
+                        new HttpMeters(registry)));
+        loader = Thread.ofPlatform().name("quire-loader").unstarted(this::load);
+    }
+
+    /**
+     * Binds the port and begins to load the model.
+     *
+     * @throws IOException when the port cannot be bound
+     */
+    public static QuireServer start(ServerConfig config) throws IOException {
+        QuireServer server = new QuireServer(config);
+        server.loader.start();
+        Thread.ofPlatform().name("quire-watch").daemon().start(server::watch);
+        return server;
+    }
+
+    /** Of this build. */
+    static String version() {
+        String version = QuireServer.class.getPackage().getImplementationVersion();
+        return version == null ? "unpackaged" : version;
+    }
+
+    /** The port that was bound. */
+    public int port() {
+        return http.port();
+    }
+
+    /**
+     * Waits until requests are taken.
+     *
+     * @throws IllegalStateException when the model could not be loaded
+     */
+    public void awaitReady() throws InterruptedException {
+        try {
+            deployment.get();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("the server did not get ready", e.getCause());
+        }
+    }
+
+    /** Waits until the server is down, and returns the process's exit code. */
+    public int awaitEnd() throws InterruptedException {
+        try {
+            return ended.get();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e.getCause());
+        }
+    }
+
+    /** Begins to take the server down, in the background; false when that had begun already. */
+    boolean beginStop() {
+        if (!stopping.compareAndSet(false, true)) {
+            return false;
+        }
+        Thread.ofPlatform().name("quire-stop").start(() -> takeDown(STOPPED));
+        return true;
+    }
+
+    /** Takes nothing new, lets what runs finish within the time for it, and frees everything. */
+    public void drainAndClose() {
+        if (stopping.compareAndSet(false, true)) {
+            takeDown(STOPPED);
+        }
+    }
+
+    private static HttpOptions httpOptions(ServerConfig config) {
+        HttpOptions usual = HttpOptions.defaults();
+        ServerConfig.Edge edge = config.edge();
+        return new HttpOptions(
+                config.host(),
+                config.port(),
+                edge.rootPath(),
+                edge.apiKeys(),
+                edge.maxBodyBytes(),
+                usual.maxConnections(),
+                usual.headerTimeout(),
+                usual.bodyTimeout(),
+                usual.keepAliveTimeout(),
+                usual.writeTimeout(),
+                edge.sseKeepAlive());
+    }
+
+    private void load() {
+        try {
+            Path files = findModel();
+            Progress progress = slot::loading;
+            Deployment loaded = Deployment.start(config, files, registry, progress);
+            if (!deployment.complete(loaded)) {
+                loaded.close(); // the server was stopped meanwhile
+                return;
+            }
+            slot.ready(loaded.served());
+        } catch (ModelStoreException | WeightsException | IllegalArgumentException | IllegalStateException e) {
+            fail(e, String.valueOf(e.getMessage()));
+        } catch (RuntimeException | Error e) {
+            LOG.error("loading the model failed", e);
+            fail(e, "loading the model failed: " + e);
+        }
+    }
+
+    private Path findModel() {
+        slot.loading("finding the model", 0);
+        try (ConsoleProgress console = new ConsoleProgress()) {
+            DownloadProgress both = (file, done, total) -> {
+                slot.loading("downloading " + file, total > 0 ? (int) (done * 100 / total) : 0);
+                console.update(file, done, total);
+            };
+            Path cache = ModelStore.cacheFolder(config.environment());
+            return new ModelStore(cache, config.environment(), config.offline(), both).resolve(config.model());
+        }
+    }
+
+    private void fail(Throwable cause, String message) {
+        slot.failed(message);
+        if (deployment.completeExceptionally(cause)) {
+            LOG.error("the server cannot start: {}", message);
+            end(FAILED);
+        }
+    }
+
+    /** Ends a server whose engine has died: a supervisor starts a new one, a zombie would only refuse. */
+    private void watch() {
+        try {
+            awaitReady();
+            Deployment running = deployment.join();
+            while (!stopping.get()) {
+                EngineFacts facts = running.engine().facts();
+                if (facts.state() == EngineFacts.State.DEAD && !stopping.get()) {
+                    LOG.error("the engine is dead, the server ends: {}", facts.detail());
+                    slot.failed(facts.detail());
+                    end(FAILED);
+                    return;
+                }
+                Thread.sleep(WATCH);
+            }
+        } catch (InterruptedException | IllegalStateException e) {
+            LOG.debug("no watch is kept", e);
+        }
+    }
+
+    private void end(int code) {
+        if (stopping.compareAndSet(false, true)) {
+            takeDown(code);
+        }
+    }
+
+    private void takeDown(int code) {
+        try {
+            slot.drain();
+            http.drain();
+            Duration patience = code == STOPPED ? config.engine().drain() : LAST_WORDS;
+            if (!live.awaitNone(patience)) {
+                LOG.warn("{} requests are cut off", live.count());
+                live.endAll();
+                live.awaitNone(LAST_WORDS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            http.close();
+            closeModel();
+            registry.close();
+            ended.complete(code);
+        }
+    }
+
+    private void closeModel() {
+        Deployment running = deployment.isCompletedExceptionally() ? null : deployment.getNow(null);
+        if (running == null) {
+            deployment.cancel(false); // the loader, should it still be busy, frees what it has loaded
+            return;
+        }
+        running.close();
+    }
+
+    /** The model and its engine, once they are there. */
+    @Nullable
+    Deployment deployment() {
+        return deployment.isCompletedExceptionally() ? null : deployment.getNow(null);
+    }
+}

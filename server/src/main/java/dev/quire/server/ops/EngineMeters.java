@@ -1,0 +1,293 @@
+package dev.quire.server.ops;
+
+import dev.quire.scheduler.EngineFacts;
+import dev.quire.scheduler.EngineListener;
+import dev.quire.scheduler.FinishReason;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.DistributionSummary;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * What the engine does, under vLLM's metric names, so that routers, autoscalers and dashboards made for vLLM work
+ * unchanged; names that vLLM has since dropped are kept for the routers that still read them. All series exist from the
+ * start, at 0. Counters and histograms are written by the engine thread, gauges read when scraped.
+ */
+public final class EngineMeters implements EngineListener {
+    private static final double[] FIRST_TOKEN_SECONDS = {
+        .001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560
+    };
+    private static final double[] NEXT_TOKEN_SECONDS = {
+        .01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80
+    };
+    private static final double[] REQUEST_SECONDS = {
+        .3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680
+    };
+    private static final double[] STEP_TOKENS = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+    private static final double[] CHOICES = {1, 2, 5, 10, 20};
+    private static final double[] PREEMPTIONS = {1, 2, 3, 4, 5, 10, 20};
+
+    private final MeterRegistry registry;
+    private final Tags tags;
+
+    private final Counter preemptions;
+    private final Counter prefixQueries;
+    private final Counter prefixHits;
+    private final Counter formerPrefixQueries;
+    private final Counter formerPrefixHits;
+    private final Counter promptTokens;
+    private final Counter promptTokensCached;
+    private final Counter promptTokensComputed;
+    private final Counter promptTokensFromCache;
+    private final Counter generationTokens;
+    private final Map<FinishReason, Counter> finished = new EnumMap<>(FinishReason.class);
+    private final Counter overloaded;
+
+    private final DistributionSummary stepTokens;
+    private final DistributionSummary firstToken;
+    private final DistributionSummary nextToken;
+    private final DistributionSummary formerNextToken;
+    private final DistributionSummary perOutputToken;
+    private final DistributionSummary endToEnd;
+    private final DistributionSummary queue;
+    private final DistributionSummary inference;
+    private final DistributionSummary prefill;
+    private final DistributionSummary decode;
+    private final DistributionSummary requestPrompt;
+    private final DistributionSummary requestGeneration;
+    private final DistributionSummary requestLongest;
+    private final DistributionSummary requestMaxTokens;
+    private final DistributionSummary requestComputed;
+    private final DistributionSummary requestChoices;
+    private final DistributionSummary requestPreemptions;
+
+    /**
+     * What the cache looks like to those who route by it.
+     *
+     * @param blockTokens tokens in a block
+     * @param blocks in the pool
+     * @param type of the elements
+     * @param prefixCaching whether prefixes are shared
+     */
+    public record CacheFacts(int blockTokens, int blocks, String type, boolean prefixCaching) {}
+
+    /** Registers everything, for a model served under {@code name} with sequences of at most {@code maxModelLen}. */
+    public EngineMeters(MeterRegistry registry, String name, int maxModelLen, CacheFacts cache) {
+        this.registry = registry;
+        tags = Tags.of("model_name", name, "engine", "0");
+        double[] tokens = oneTwoFive(maxModelLen);
+
+        preemptions = counter("vllm:num_preemptions", "Sequences that gave up their blocks to others");
+        prefixQueries = counter("vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache");
+        prefixHits = counter("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache");
+        formerPrefixQueries = counter("vllm:gpu_prefix_cache_queries", "Former name of vllm:prefix_cache_queries");
+        formerPrefixHits = counter("vllm:gpu_prefix_cache_hits", "Former name of vllm:prefix_cache_hits");
+        promptTokens = counter("vllm:prompt_tokens", "Prompt tokens of requests that got a token");
+        promptTokensCached = counter("vllm:prompt_tokens_cached", "Of them, those that the prefix cache held");
+        promptTokensComputed = bySource("local_compute");
+        promptTokensFromCache = bySource("local_cache_hit");
+        generationTokens = counter("vllm:generation_tokens", "Tokens drawn");
+        for (FinishReason reason : FinishReason.values()) {
+            finished.put(
+                    reason,
+                    counter(
+                            "vllm:request_success",
+                            "Requests that ended, by reason",
+                            "finished_reason",
+                            reason.name().toLowerCase(Locale.ROOT)));
+        }
+        overloaded = counter("vllm:admission_rejections", "Requests refused", "reason", "max_num_queued_reqs");
+
+        stepTokens = summary("vllm:iteration_tokens_total", "Tokens computed in a step", STEP_TOKENS);
+        firstToken = summary("vllm:time_to_first_token_seconds", "Arrival to first token", FIRST_TOKEN_SECONDS);
+        nextToken = summary("vllm:inter_token_latency_seconds", "Between tokens of a choice", NEXT_TOKEN_SECONDS);
+        formerNextToken = summary(
+                "vllm:time_per_output_token_seconds",
+                "Former name of vllm:inter_token_latency_seconds",
+                NEXT_TOKEN_SECONDS);
+        perOutputToken = summary(
+                "vllm:request_time_per_output_token_seconds", "Mean gap in a request's output", NEXT_TOKEN_SECONDS);
+        endToEnd = summary("vllm:e2e_request_latency_seconds", "Arrival to end", REQUEST_SECONDS);
+        queue = summary("vllm:request_queue_time_seconds", "Arrival to first step", REQUEST_SECONDS);
+        inference = summary("vllm:request_inference_time_seconds", "First step to end", REQUEST_SECONDS);
+        prefill = summary("vllm:request_prefill_time_seconds", "First step to first token", REQUEST_SECONDS);
+        decode = summary("vllm:request_decode_time_seconds", "First token to last", REQUEST_SECONDS);
+        requestPrompt = summary("vllm:request_prompt_tokens", "Prompt tokens of a request", tokens);
+        requestGeneration = summary("vllm:request_generation_tokens", "Tokens drawn for a request", tokens);
+        requestLongest = summary("vllm:request_max_num_generation_tokens", "Of its longest choice", tokens);
+        requestMaxTokens = summary("vllm:request_params_max_tokens", "max_tokens of a request", tokens);
+        requestComputed =
+                summary("vllm:request_prefill_kv_computed_tokens", "Prompt tokens not found in the cache", tokens);
+        requestChoices = summary("vllm:request_params_n", "n of a request", CHOICES);
+        requestPreemptions = summary("vllm:request_num_preemptions", "Preemptions of a request", PREEMPTIONS);
+        facts(cache, maxModelLen);
+    }
+
+    /** The gauges that follow the engine's state. */
+    public void follow(Supplier<EngineFacts> engine) {
+        gauge("vllm:num_requests_running", "Sequences in the batch", engine, EngineFacts::running);
+        gauge("vllm:num_requests_waiting", "Sequences that wait for a place", engine, EngineFacts::waiting);
+        gauge("vllm:num_requests_swapped", "Always 0: preempted sequences are recomputed", engine, f -> 0);
+        waiting(engine, "capacity", EngineFacts::waiting);
+        waiting(engine, "deferred", f -> 0);
+        gauge("vllm:kv_cache_usage_perc", "Share of KV blocks held, 0 to 1", engine, EngineMeters::usage);
+        gauge("vllm:gpu_cache_usage_perc", "Former name of vllm:kv_cache_usage_perc", engine, EngineMeters::usage);
+        gauge(
+                "quire:kv_repairs",
+                "Times the KV block counts were wrong and set right; anything but 0 is a bug",
+                engine,
+                f -> (double) f.kvRepairs());
+        gauge("quire:engine_healthy", "1 while the engine serves", engine, f -> f.healthy() ? 1 : 0);
+    }
+
+    /** A request was refused because too many are unfinished. Any thread. */
+    public void refused() {
+        overloaded.increment();
+    }
+
+    @Override
+    public void onStep(StepStats step) {
+        stepTokens.record(step.tokens());
+        generationTokens.increment(step.drawnTokens());
+        if (step.preemptions() > 0) {
+            preemptions.increment(step.preemptions());
+        }
+        if (step.queriedTokens() > 0) {
+            prefixQueries.increment(step.queriedTokens());
+            formerPrefixQueries.increment(step.queriedTokens());
+            prefixHits.increment(step.cachedTokens());
+            formerPrefixHits.increment(step.cachedTokens());
+        }
+    }
+
+    @Override
+    public void onFirstToken(long nanosSinceArrival) {
+        firstToken.record(nanosSinceArrival / 1e9);
+    }
+
+    @Override
+    public void onNextToken(long nanosSinceLast) {
+        double seconds = nanosSinceLast / 1e9;
+        nextToken.record(seconds);
+        formerNextToken.record(seconds);
+    }
+
+    @Override
+    public void onFinish(RequestStats request) {
+        Counter reason = finished.get(request.finish());
+        if (reason != null) {
+            reason.increment();
+        }
+        int prompt = request.usage().promptTokens();
+        int cached = request.usage().cachedTokens();
+        int generated = request.usage().completionTokens();
+        if (generated > 0 || request.maxTokens() == 0) {
+            promptTokens.increment(prompt);
+            promptTokensCached.increment(cached);
+            promptTokensFromCache.increment(cached);
+            promptTokensComputed.increment(prompt - cached);
+            requestComputed.record(prompt - cached);
+            prefill.record(request.prefillNanos() / 1e9);
+            decode.record(request.decodeNanos() / 1e9);
+        }
+        if (request.longestChoice() > 1) {
+            perOutputToken.record(request.decodeNanos() / 1e9 / (request.longestChoice() - 1));
+        }
+        endToEnd.record(request.totalNanos() / 1e9);
+        queue.record(request.queueNanos() / 1e9);
+        inference.record((request.totalNanos() - request.queueNanos()) / 1e9);
+        requestPrompt.record(prompt);
+        requestGeneration.record(generated);
+        requestLongest.record(request.longestChoice());
+        requestMaxTokens.record(request.maxTokens());
+        requestChoices.record(request.n());
+        requestPreemptions.record(request.preemptions());
+    }
+
+    private static double usage(EngineFacts facts) {
+        return facts.kvTotalBlocks() == 0 ? 0 : (double) facts.kvUsedBlocks() / facts.kvTotalBlocks();
+    }
+
+    private void facts(CacheFacts cache, int maxModelLen) {
+        long tokens = (long) cache.blocks() * cache.blockTokens();
+        Gauge.builder("vllm:cache_config_info", () -> 1)
+                .description("How the KV cache is made, as labels")
+                .tags("engine", "0")
+                .tags("block_size", Integer.toString(cache.blockTokens()))
+                .tags("num_gpu_blocks", Integer.toString(cache.blocks()))
+                .tags("cache_dtype", cache.type())
+                .tags("enable_prefix_caching", cache.prefixCaching() ? "True" : "False")
+                .tags("gpu_memory_utilization", "0")
+                .tags("kv_cache_size_tokens", Long.toString(tokens))
+                .tags("kv_cache_max_concurrency", String.format(Locale.ROOT, "%.2f", (double) tokens / maxModelLen))
+                .register(registry);
+        double started = System.currentTimeMillis() / 1000.0;
+        Gauge.builder("vllm:lora_requests_info", () -> started)
+                .description("Adapters in use: none")
+                .tags("engine", "0", "max_lora", "0", "running_lora_adapters", "", "waiting_lora_adapters", "")
+                .register(registry);
+        Gauge.builder(
+                        "vllm:gpu_prefix_cache_hit_rate",
+                        () -> prefixQueries.count() == 0 ? 0 : prefixHits.count() / prefixQueries.count())
+                .description("Share of looked up prompt tokens that the prefix cache held, 0 to 1")
+                .tags(tags)
+                .register(registry);
+    }
+
+    private void gauge(
+            String name, String description, Supplier<EngineFacts> engine, ToDoubleFunction<EngineFacts> value) {
+        Gauge.builder(name, () -> value.applyAsDouble(engine.get()))
+                .description(description)
+                .tags(tags)
+                .register(registry);
+    }
+
+    private void waiting(Supplier<EngineFacts> engine, String reason, ToDoubleFunction<EngineFacts> value) {
+        Gauge.builder("vllm:num_requests_waiting_by_reason", () -> value.applyAsDouble(engine.get()))
+                .description("Sequences that wait, by reason")
+                .tags(tags)
+                .tags("reason", reason)
+                .register(registry);
+    }
+
+    private Counter counter(String name, String description, String... more) {
+        return Counter.builder(name)
+                .description(description)
+                .tags(tags)
+                .tags(more)
+                .register(registry);
+    }
+
+    private Counter bySource(String source) {
+        return counter("vllm:prompt_tokens_by_source", "Prompt tokens by where their KV came from", "source", source);
+    }
+
+    private DistributionSummary summary(String name, String description, double[] buckets) {
+        return DistributionSummary.builder(name)
+                .description(description)
+                .serviceLevelObjectives(buckets)
+                .tags(tags)
+                .register(registry);
+    }
+
+    /** 1, 2, 5, 10, 20 … up to {@code most}. */
+    private static double[] oneTwoFive(int most) {
+        List<Double> series = new ArrayList<>();
+        for (double decade = 1; decade <= most; decade *= 10) {
+            for (double step : new double[] {1, 2, 5}) {
+                if (decade * step <= most) {
+                    series.add(decade * step);
+                }
+            }
+        }
+        return series.stream().mapToDouble(Double::doubleValue).toArray();
+    }
+}
