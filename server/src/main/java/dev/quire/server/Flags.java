@@ -309,7 +309,10 @@ public final class Flags {
                         precision.equals("high")),
                 new ServerConfig.Scheduling(
                         policy.equals("priority") ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
-                        prefixCaching, maxQueuedRequests, maxQueuedTokens, Duration.ofSeconds(drain)),
+                        prefixCaching,
+                        maxQueuedRequests,
+                        maxQueuedTokens,
+                        Duration.ofSeconds(drain)),
                 new ServerConfig.Edge(
                         List.copyOf(keys),
                         rootPath,

@@ -32,7 +32,8 @@ public final class Main {
 
     private static int serve(Map<String, String> environment, String[] arguments) throws InterruptedException {
         return switch (Flags.parse(environment, arguments)) {
-            case Flags.Parsed.Exit(int code, String text) when code == 0 -> {
+            case Flags.Parsed.Exit(int code, String text)
+            when code == 0 -> {
                 System.out.print(text);
                 yield 0;
             }

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -75,8 +75,18 @@ class BatchInvarianceTest {
 
     private static List<ObjectNode> requests() {
         String[] subjects = {
-            "the sea", "a clock", "winter", "bread", "a lighthouse", "copper", "the moon", "an old map",
-            "rivers", "a violin", "glass", "the desert"
+            "the sea",
+            "a clock",
+            "winter",
+            "bread",
+            "a lighthouse",
+            "copper",
+            "the moon",
+            "an old map",
+            "rivers",
+            "a violin",
+            "glass",
+            "the desert"
         };
         List<ObjectNode> requests = new ArrayList<>();
         for (int i = 0; i < 24; i++) {

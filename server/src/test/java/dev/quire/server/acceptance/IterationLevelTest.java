@@ -72,7 +72,12 @@ class IterationLevelTest {
             double busy = percentile(during, 0.99);
             System.out.printf(
                     "inter-token gap p99: %.1f ms before, %.1f ms while a long prompt prefills (%.2f x), p50 %.1f and %.1f ms, prefill took %.2f s%n",
-                    usual, busy, busy / usual, percentile(before, 0.5), percentile(during, 0.5), (answered - arrives) / 1e9);
+                    usual,
+                    busy,
+                    busy / usual,
+                    percentile(before, 0.5),
+                    percentile(during, 0.5),
+                    (answered - arrives) / 1e9);
             assertThat(during).hasSizeGreaterThan(100);
             assertThat(busy / percentile(before, 0.5)).isLessThan(15);
         }

@@ -21,11 +21,10 @@ final class RunningServer implements AutoCloseable {
         }
         String[] all = Stream.concat(Stream.of("--model", model, "--port", "0"), Stream.of(flags))
                 .toArray(String[]::new);
-        QuireServer server =
-                switch (Flags.parse(Map.of(), all)) {
-                    case Flags.Parsed.Serve serve -> QuireServer.start(serve.config());
-                    case Flags.Parsed.Exit exit -> throw new IllegalArgumentException(exit.text());
-                };
+        QuireServer server = switch (Flags.parse(Map.of(), all)) {
+            case Flags.Parsed.Serve serve -> QuireServer.start(serve.config());
+            case Flags.Parsed.Exit exit -> throw new IllegalArgumentException(exit.text());
+        };
         server.awaitReady();
         return new RunningServer(server);
     }
