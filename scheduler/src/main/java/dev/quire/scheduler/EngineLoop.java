@@ -77,7 +77,7 @@ final class EngineLoop implements Runnable {
         String reason = "The server is shutting down.";
         try {
             while (!closing) {
-                if (!turn()) {
+                if (!turn() && !closing) {
                     busy = false;
                     mailbox.sleep(readers.anyPaused() ? LOOK_AROUND_NANOS : Long.MAX_VALUE);
                 }
