@@ -16,6 +16,7 @@ import dev.quire.model.arch.ModelConfig;
 import dev.quire.model.arch.Weights;
 import dev.quire.model.arch.Workspace;
 import dev.quire.model.chat.ChatFormat;
+import dev.quire.model.chat.ChatFormats;
 import dev.quire.model.tokenizer.Tokenizer;
 import dev.quire.model.tokenizer.Tokenizers;
 import dev.quire.model.weights.GgufFile;
@@ -77,11 +78,13 @@ public final class ModelLoader {
         progress.report("reading the tokenizer", 0);
         if (Files.isDirectory(model)) {
             Tokenizer tokenizer = Tokenizers.fromDirectory(model);
-            return loaded(model, tokenizer, null, loadRunner(model, options, progress));
+            ChatFormat chat = ChatFormats.fromDirectory(model);
+            return loaded(model, tokenizer, chat, loadRunner(model, options, progress));
         }
         try (GgufFile file = GgufFile.open(model)) {
             Tokenizer tokenizer = Tokenizers.fromGguf(file);
-            return loaded(model, tokenizer, null, loadRunner(file, options, progress));
+            ChatFormat chat = ChatFormats.fromGguf(file);
+            return loaded(model, tokenizer, chat, loadRunner(file, options, progress));
         }
     }
 

@@ -12,8 +12,22 @@ record JinjaArguments(List<Object> positional, Map<String, Object> named) {
         return new JinjaArguments(List.of(values), Map.of());
     }
 
+    /** Refuses arguments beyond these parameters. */
+    void check(List<String> parameters) {
+        if (positional.size() > parameters.size()) {
+            throw new ChatTemplateException(
+                    "takes at most " + parameters.size() + " arguments, not " + positional.size());
+        }
+        for (String name : named.keySet()) {
+            if (parameters.indexOf(name) < positional.size()) {
+                throw new ChatTemplateException("unexpected or repeated argument '" + name + "'");
+            }
+        }
+    }
+
     /** The argument at a position or of a name, or null. */
-    @Nullable Object find(int position, String name) {
+    @Nullable
+    Object find(int position, String name) {
         return position < positional.size() ? positional.get(position) : named.get(name);
     }
 
@@ -34,12 +48,18 @@ record JinjaArguments(List<Object> positional, Map<String, Object> named) {
         if (require(position, name) instanceof String s) {
             return s;
         }
-        throw new ChatTemplateException("argument '" + name + "' should be a string and is "
-                + PythonValues.typeName(require(position, name)));
+        throw new ChatTemplateException(
+                "argument '" + name + "' should be a string and is " + PythonValues.typeName(require(position, name)));
     }
 
     String text(int position, String name, String fallback) {
         return find(position, name) == null ? fallback : text(position, name);
+    }
+
+    /** An integer that must be there. */
+    long whole(int position, String name) {
+        require(position, name);
+        return integer(position, name, 0);
     }
 
     long integer(int position, String name, long fallback) {
@@ -60,8 +80,8 @@ record JinjaArguments(List<Object> positional, Map<String, Object> named) {
         return value == null ? fallback : PythonValues.isTrue(value);
     }
 
-    /** All but the first positional arguments. */
-    JinjaArguments rest() {
-        return new JinjaArguments(positional.subList(1, positional.size()), named);
+    /** All but the first so many positional arguments. */
+    JinjaArguments after(int count) {
+        return new JinjaArguments(positional.subList(count, positional.size()), named);
     }
 }

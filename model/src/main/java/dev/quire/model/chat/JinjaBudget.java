@@ -6,6 +6,7 @@ final class JinjaBudget {
     static final int MAX_CHARS = 8 << 20;
 
     private static final int MAX_STEPS = 1_000_000;
+    private static final int WORK_PER_ITEM = 8;
     private static final long MAX_WORK = 1L << 27;
     private static final int MAX_DEPTH = 600;
 
@@ -34,6 +35,18 @@ final class JinjaBudget {
             throw new ChatTemplateException("the chat template makes a text longer than " + MAX_CHARS + " characters");
         }
         work(chars);
+    }
+
+    /** A list of so many items is about to be made. */
+    void items(long count) {
+        work(WORK_PER_ITEM * count);
+    }
+
+    /** A text is being made. */
+    void growing(StringBuilder out) {
+        if (out.length() > MAX_CHARS) {
+            text(out.length());
+        }
     }
 
     /** One text is searched for another. */

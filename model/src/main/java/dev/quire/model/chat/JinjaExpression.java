@@ -29,8 +29,10 @@ sealed interface JinjaExpression {
 
     record Concat(List<JinjaExpression> parts) implements JinjaExpression {}
 
-    record Conditional(JinjaExpression test, JinjaExpression then, @Nullable JinjaExpression otherwise)
-            implements JinjaExpression {}
+    record Conditional(
+            JinjaExpression test,
+            JinjaExpression then,
+            @Nullable JinjaExpression otherwise) implements JinjaExpression {}
 
     record Attribute(JinjaExpression of, String name) implements JinjaExpression {}
 

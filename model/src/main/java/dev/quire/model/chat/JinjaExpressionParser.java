@@ -272,7 +272,7 @@ final class JinjaExpressionParser {
         while (true) {
             if (!bar || in.skipOperator("|")) {
                 bar = true;
-                value = new JinjaExpression.Filter(value, dottedName(), optionalArguments());
+                value = filter(value);
             } else if (in.skipName("is")) {
                 value = test(value);
             } else if (in.current().isOperator("(")) {
@@ -283,23 +283,46 @@ final class JinjaExpressionParser {
         }
     }
 
+    private JinjaExpression filter(JinjaExpression input) {
+        String name = dottedName();
+        if (!JinjaFilters.isKnown(name)) {
+            throw in.wrong("there is no filter named '" + name + "'");
+        }
+        Arguments arguments = in.current().isOperator("(") ? arguments() : Arguments.NONE;
+        return new JinjaExpression.Filter(input, name, arguments);
+    }
+
     private JinjaExpression test(JinjaExpression input) {
         boolean negated = in.skipName("not");
         String name = dottedName();
-        Arguments arguments = optionalArguments();
-        if (arguments == Arguments.NONE && beginsTestArgument()) {
-            enter();
-            arguments = new Arguments(List.of(postfix(primary())), List.of(), List.of(), null, null);
-            nesting--;
+        if (!JinjaTests.isKnown(name)) {
+            throw in.wrong("there is no test named '" + name + "'");
         }
-        JinjaExpression test = new JinjaExpression.Test(input, name, arguments);
+        JinjaExpression test = new JinjaExpression.Test(input, name, testArguments());
         return negated ? new JinjaExpression.Unary("not", test) : test;
+    }
+
+    /** In parentheses, or one without. */
+    private Arguments testArguments() {
+        if (in.current().isOperator("(")) {
+            return arguments();
+        }
+        if (!beginsTestArgument()) {
+            return Arguments.NONE;
+        }
+        if (in.current().isName("is")) {
+            throw in.wrong("tests cannot be chained with 'is'");
+        }
+        enter();
+        JinjaExpression argument = postfix(primary());
+        nesting--;
+        return new Arguments(List.of(argument), List.of(), List.of(), null, null);
     }
 
     private boolean beginsTestArgument() {
         JinjaToken token = in.current();
         return switch (token.kind()) {
-            case NAME -> !Set.of("else", "or", "and", "if", "is", "in", "not").contains(token.text());
+            case NAME -> !Set.of("else", "or", "and").contains(token.text());
             case STRING, NUMBER -> true;
             case OPERATOR -> token.text().equals("[") || token.text().equals("{");
             default -> false;
@@ -312,10 +335,6 @@ final class JinjaExpressionParser {
             name.append('.').append(in.expectName());
         }
         return name.toString();
-    }
-
-    private Arguments optionalArguments() {
-        return in.current().isOperator("(") ? arguments() : Arguments.NONE;
     }
 
     private Arguments arguments() {

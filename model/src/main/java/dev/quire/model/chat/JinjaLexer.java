@@ -14,12 +14,16 @@ import java.util.regex.Pattern;
  */
 final class JinjaLexer {
     private static final String SPACE = "[\\s\\p{Z}\\x1C-\\x1F\\x85]";
-    private static final Pattern RAW_BEGIN = Pattern.compile("\\{%[-+]?" + SPACE + "*raw" + SPACE + "*(?:-%}" + SPACE + "*+|%})");
+    private static final Pattern RAW_BEGIN =
+            Pattern.compile("\\{%[-+]?" + SPACE + "*raw" + SPACE + "*(?:-%}" + SPACE + "*+|%})");
     private static final Pattern RAW_END =
             Pattern.compile("\\{%([-+]?)" + SPACE + "*endraw" + SPACE + "*(?:\\+%}|-%}" + SPACE + "*+|%}\\n?)");
-    private static final Pattern FLOAT = Pattern.compile("(?:\\d+_)*+\\d+(?:\\.(?:\\d+_)*+\\d++(?:[eE][+-]?\\d++)?|[eE][+-]?\\d++)");
-    private static final Pattern INTEGER = Pattern.compile("0[bB](?:_?[01])++|0[oO](?:_?[0-7])++|0[xX](?:_?[0-9a-fA-F])++|\\d(?:_?\\d)*+");
+    private static final Pattern FLOAT =
+            Pattern.compile("(?:\\d+_)*+\\d+(?:\\.(?:\\d+_)*+\\d++(?:[eE][+-]?\\d++)?|[eE][+-]?\\d++)");
+    private static final Pattern INTEGER = Pattern.compile(
+            "0[bB](?:_?[01])++|0[oO](?:_?[0-7])++|0[xX](?:_?[0-9a-fA-F])++|[1-9](?:_?\\d)*+|0(?:_?0)*+");
     private static final List<String> OPERATORS = List.of("**", "//", "==", "!=", ">=", "<=");
+    private static final int MAX_NUMBER = 100;
     private static final String SINGLE = "+-/*%~[](){}><=.:|,;";
 
     private final String source;
@@ -82,14 +86,11 @@ final class JinjaLexer {
     }
 
     private int lineIndent(int from, int to) {
-        int start = source.lastIndexOf('\n', to - 1) + 1;
-        boolean wholeLine = start > from || (start <= from && lineStarting);
-        int begin = Math.max(start, from);
-        for (int i = begin; i < to; i++) {
-            if (!PythonText.isSpace(source.charAt(i))) {
-                return to;
-            }
+        int begin = to;
+        while (begin > from && source.charAt(begin - 1) != '\n' && PythonText.isSpace(source.charAt(begin - 1))) {
+            begin--;
         }
+        boolean wholeLine = begin > from ? source.charAt(begin - 1) == '\n' : lineStarting;
         return wholeLine ? begin : to;
     }
 
@@ -188,7 +189,8 @@ final class JinjaLexer {
             number();
         } else if (Character.isUnicodeIdentifierStart(source.codePointAt(at)) || c == '_') {
             int start = at;
-            while (at < source.length() && (Character.isUnicodeIdentifierPart(source.charAt(at)) || source.charAt(at) == '_')) {
+            while (at < source.length()
+                    && (Character.isUnicodeIdentifierPart(source.charAt(at)) || source.charAt(at) == '_')) {
                 at++;
             }
             add(Kind.NAME, source.substring(start, at), "");
@@ -226,15 +228,19 @@ final class JinjaLexer {
     }
 
     private void number() {
-        Matcher real = FLOAT.matcher(source).region(at, source.length());
-        if (source.charAt(at - 1) != '.' && real.lookingAt()) {
+        int end = Math.min(source.length(), at + MAX_NUMBER); // java.util.regex recurses over the groups of digits
+        Matcher real = FLOAT.matcher(source).region(at, end);
+        if (source.charAt(at - 1) != '.' && real.lookingAt() && real.end() < at + MAX_NUMBER) {
             add(Kind.NUMBER, real.group(), Double.parseDouble(real.group().replace("_", "")));
             at = real.end();
             return;
         }
-        Matcher integer = INTEGER.matcher(source).region(at, source.length());
+        Matcher integer = INTEGER.matcher(source).region(at, end);
         if (!integer.lookingAt()) {
             throw wrong("unexpected char '" + source.charAt(at) + "'");
+        }
+        if (integer.end() == at + MAX_NUMBER) {
+            throw wrong("a number of more than " + MAX_NUMBER + " digits");
         }
         add(Kind.NUMBER, integer.group(), integer(integer.group().replace("_", "")));
         at = integer.end();
@@ -292,6 +298,7 @@ final class JinjaLexer {
                 case '\n' -> {
                     // A line goes on.
                 }
+                case 'N' -> throw wrong("characters by name are not supported");
                 case 'x' -> i = hex(literal, i, 2, out);
                 case 'u' -> i = hex(literal, i, 4, out);
                 case 'U' -> i = hex(literal, i, 8, out);

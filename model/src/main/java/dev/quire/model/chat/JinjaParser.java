@@ -6,6 +6,8 @@ import dev.quire.model.chat.JinjaToken.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Statements of a template. Size and nesting are limited. */
 final class JinjaParser {
@@ -15,6 +17,7 @@ final class JinjaParser {
     private final JinjaTokens in;
     private final JinjaExpressionParser expressions;
     private int nesting;
+    private int loops;
 
     private JinjaParser(JinjaTokens in) {
         this.in = in;
@@ -54,7 +57,8 @@ final class JinjaParser {
                     in.expect(Kind.OUTPUT_END);
                 }
                 default -> {
-                    if (in.current().kind() == Kind.NAME && ends.contains(in.current().text())) {
+                    if (in.current().kind() == Kind.NAME
+                            && ends.contains(in.current().text())) {
                         nesting--;
                         return body;
                     }
@@ -85,9 +89,13 @@ final class JinjaParser {
                 yield new JinjaStatement.FilterBlock(filtered, bodyOf("endfilter"));
             }
             case "with" -> with();
-            case "generation" -> new JinjaStatement.Block(bodyOf("endgeneration"));
-            case "break" -> new JinjaStatement.Break();
-            case "continue" -> new JinjaStatement.Continue();
+            case "generation" -> new JinjaStatement.Block(outsideLoops("endgeneration"));
+            case "break", "continue" -> {
+                if (loops == 0) {
+                    throw in.wrong("'" + tag + "' outside a loop");
+                }
+                yield tag.equals("break") ? new JinjaStatement.Break() : new JinjaStatement.Continue();
+            }
             default -> throw in.wrong("the tag '" + tag + "' is not known or not allowed here");
         };
     }
@@ -127,7 +135,9 @@ final class JinjaParser {
             throw in.wrong("recursive loops are not supported");
         }
         in.expect(Kind.BLOCK_END);
+        loops++;
         List<JinjaStatement> body = body(Set.of("else", "endfor"));
+        loops--;
         List<JinjaStatement> otherwise = in.expectName().equals("else") ? bodyOf("endfor") : List.of();
         return new JinjaStatement.For(target, items, filter, body, otherwise);
     }
@@ -143,16 +153,37 @@ final class JinjaParser {
 
     private JinjaStatement macro() {
         String name = in.expectName();
+        int start = in.position();
         Signature signature = signature();
-        return new JinjaStatement.Macro(name, signature, bodyOf("endmacro"));
+        List<JinjaStatement> body = outsideLoops("endmacro");
+        return new JinjaStatement.Macro(name, withSpecials(signature, start), body);
     }
 
     private JinjaStatement callBlock() {
-        Signature signature = in.current().isOperator("(") ? signature() : new Signature(List.of(), List.of());
+        int start = in.position();
+        Signature signature =
+                in.current().isOperator("(") ? signature() : new Signature(List.of(), List.of(), Set.of());
         if (!(expressions.expression() instanceof JinjaExpression.Call call)) {
             throw in.wrong("expected a call");
         }
-        return new JinjaStatement.CallBlock(call, signature, bodyOf("endcall"));
+        List<JinjaStatement> body = outsideLoops("endcall");
+        return new JinjaStatement.CallBlock(call, withSpecials(signature, start), body);
+    }
+
+    /** A body that is called, so that it cannot break out of a loop around it. */
+    private List<JinjaStatement> outsideLoops(String end) {
+        int around = loops;
+        loops = 0;
+        List<JinjaStatement> body = bodyOf(end);
+        loops = around;
+        return body;
+    }
+
+    private Signature withSpecials(Signature signature, int start) {
+        Set<String> specials = Stream.of("caller", "varargs", "kwargs")
+                .filter(name -> !signature.parameters().contains(name) && in.mentions(start, name))
+                .collect(Collectors.toUnmodifiableSet());
+        return new Signature(signature.parameters(), signature.defaults(), specials);
     }
 
     private JinjaStatement with() {
@@ -185,7 +216,7 @@ final class JinjaParser {
             }
         }
         in.expectOperator(")");
-        return new Signature(parameters, defaults);
+        return new Signature(parameters, defaults, Set.of());
     }
 
     private Target targets(boolean fields) {

@@ -1,6 +1,7 @@
 package dev.quire.model.chat;
 
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A statement of a template. */
@@ -43,8 +44,12 @@ sealed interface JinjaStatement {
 
     record Continue() implements JinjaStatement {}
 
-    /** Parameters; the defaults are those of the last ones. */
-    record Signature(List<String> parameters, List<JinjaExpression> defaults) {}
+    /**
+     * Parameters; the defaults are those of the last ones.
+     *
+     * @param specials which of {@code caller}, {@code varargs} and {@code kwargs} the body names, and so accepts
+     */
+    record Signature(List<String> parameters, List<JinjaExpression> defaults, Set<String> specials) {}
 
     /** What is assigned to. */
     sealed interface Target {

@@ -26,6 +26,15 @@ final class JinjaTokens {
         return token;
     }
 
+    int position() {
+        return at;
+    }
+
+    /** Whether one of the tokens from a position to here is this name. */
+    boolean mentions(int from, String name) {
+        return tokens.subList(from, at).stream().anyMatch(token -> token.isName(name));
+    }
+
     boolean skipName(String name) {
         boolean there = current().isName(name);
         if (there) {

@@ -16,7 +16,9 @@ final class JsonText {
     private final String keySeparator;
     private final StringBuilder out = new StringBuilder();
 
-    /** @param arguments those of the {@code tojson} filter */
+    static final List<String> PARAMETERS = List.of("ensure_ascii", "indent", "separators", "sort_keys");
+
+    /** @param arguments those of the {@code tojson} filter, which has {@link #PARAMETERS} */
     JsonText(JinjaArguments arguments, JinjaBudget budget) {
         this.budget = budget;
         this.ascii = arguments.flag(0, "ensure_ascii", false);
@@ -32,6 +34,8 @@ final class JsonText {
                 && pair.get(1) instanceof String key) {
             this.itemSeparator = item;
             this.keySeparator = key;
+        } else if (separators != PythonValues.NONE) {
+            throw new ChatTemplateException("tojson: separators should be two strings");
         } else {
             this.itemSeparator = indent == null ? ", " : ",";
             this.keySeparator = ": ";
@@ -70,11 +74,14 @@ final class JsonText {
             }
         }
         budget.text(out.length() - before);
+        budget.growing(out);
         budget.leave();
     }
 
     private static String number(double d) {
-        return Double.isNaN(d) ? "NaN" : Double.isInfinite(d) ? (d > 0 ? "Infinity" : "-Infinity") : PythonText.number(d);
+        return Double.isNaN(d)
+                ? "NaN"
+                : Double.isInfinite(d) ? (d > 0 ? "Infinity" : "-Infinity") : PythonText.number(d);
     }
 
     private void list(List<?> items, int level) {
@@ -114,8 +121,7 @@ final class JsonText {
     private List<Map.Entry<?, ?>> entries(Map<?, ?> map) {
         List<Map.Entry<?, ?>> entries = new ArrayList<>(map.entrySet());
         if (sortKeys) {
-            entries.sort(Comparator.comparing(
-                    Map.Entry::getKey, (a, b) -> PythonValues.compare(a, b, "<", budget)));
+            entries.sort(Comparator.comparing(Map.Entry::getKey, (a, b) -> PythonValues.compare(a, b, "<", budget)));
         }
         return entries;
     }
@@ -128,8 +134,8 @@ final class JsonText {
             case Double d -> number(d);
             default -> {
                 if (key != PythonValues.NONE) {
-                    throw new ChatTemplateException("keys must be str, int, float, bool or None, not "
-                            + PythonValues.typeName(key));
+                    throw new ChatTemplateException(
+                            "keys must be str, int, float, bool or None, not " + PythonValues.typeName(key));
                 }
                 yield "null";
             }

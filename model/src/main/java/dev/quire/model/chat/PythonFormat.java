@@ -9,9 +9,12 @@ import java.util.regex.Pattern;
 
 /** Python's two ways to put values into a text: {@code %} and {@code str.format}. */
 final class PythonFormat {
-    private static final Pattern PERCENT = Pattern.compile("%(?:\\((\\w++)\\))?([-+ 0#]*+)(\\d*+)(?:\\.(\\d++))?(.?)", Pattern.DOTALL);
-    private static final Pattern FIELD = Pattern.compile("\\{\\{|}}|\\{([\\w.\\[\\]]*+)(?:!([rs]))?(?::([^{}]*+))?}|[{}]");
-    private static final Pattern SPEC = Pattern.compile("(?:(.)?([<>^]))?([-+ ]?)(0?)(\\d*+)(,?)(?:\\.(\\d++))?([sdf%xgn]?)", Pattern.DOTALL);
+    private static final Pattern PERCENT =
+            Pattern.compile("%(?:\\((\\w++)\\))?([-+ 0#]*+)(\\d*+)(?:\\.(\\d++))?(.?)", Pattern.DOTALL);
+    private static final Pattern FIELD =
+            Pattern.compile("\\{\\{|}}|\\{([\\w.\\[\\]]*+)(?:!([rs]))?(?::([^{}]*+))?}|[{}]");
+    private static final Pattern SPEC =
+            Pattern.compile("(?:(.)?([<>^]))?([-+ ]?)(0?)(\\d*+)(,?)(?:\\.(\\d++))?([sdf%xgn]?)", Pattern.DOTALL);
     private static final int MAX_WIDTH = 1_000;
 
     private PythonFormat() {}
@@ -59,15 +62,14 @@ final class PythonFormat {
     }
 
     private static String converted(String type, Object value, String precision, String flags, JinjaBudget budget) {
-        String text =
-                switch (type) {
-                    case "s" -> cut(PythonText.str(value, budget), precision);
-                    case "r" -> cut(PythonText.repr(value, budget), precision);
-                    case "d", "i" -> String.valueOf(whole(value));
-                    case "x" -> Long.toHexString(whole(value));
-                    case "f", "F" -> fixed(number(value), precision == null ? 6 : width(precision));
-                    default -> throw new ChatTemplateException("unsupported format character '" + type + "'");
-                };
+        String text = switch (type) {
+            case "s" -> cut(PythonText.str(value, budget), precision);
+            case "r" -> cut(PythonText.repr(value, budget), precision);
+            case "d", "i" -> String.valueOf(whole(value));
+            case "x" -> Long.toHexString(whole(value));
+            case "f", "F" -> fixed(number(value), precision == null ? 6 : width(precision));
+            default -> throw new ChatTemplateException("unsupported format character '" + type + "'");
+        };
         return flags.contains("+") && PythonValues.isNumber(value) && !text.startsWith("-") ? "+" + text : text;
     }
 
@@ -102,7 +104,9 @@ final class PythonFormat {
 
     private static Object field(String name, JinjaArguments arguments) {
         Object value = Character.isDigit(name.charAt(0))
-                ? (name.length() < 4 && Integer.parseInt(name) < arguments.positional().size()
+                ? (name.length() < 4
+                                && Integer.parseInt(name)
+                                        < arguments.positional().size()
                         ? arguments.positional().get(Integer.parseInt(name))
                         : null)
                 : arguments.named().get(name);
@@ -120,15 +124,14 @@ final class PythonFormat {
         boolean isNumber = PythonValues.isNumber(value) && !(value instanceof Boolean);
         String type = matcher.group(8);
         String precision = matcher.group(7);
-        String text =
-                switch (type) {
-                    case "d" -> String.valueOf(whole(value));
-                    case "x" -> Long.toHexString(whole(value));
-                    case "f" -> fixed(number(value), precision == null ? 6 : width(precision));
-                    case "%" -> fixed(number(value) * 100, precision == null ? 6 : width(precision)) + "%";
-                    case "g", "n" -> throw new ChatTemplateException("format specification '" + spec + "' is not supported");
-                    default -> cut(PythonText.str(value, budget), isNumber ? null : precision);
-                };
+        String text = switch (type) {
+            case "d" -> String.valueOf(whole(value));
+            case "x" -> Long.toHexString(whole(value));
+            case "f" -> fixed(number(value), precision == null ? 6 : width(precision));
+            case "%" -> fixed(number(value) * 100, precision == null ? 6 : width(precision)) + "%";
+            case "g", "n" -> throw new ChatTemplateException("format specification '" + spec + "' is not supported");
+            default -> cut(PythonText.str(value, budget), isNumber ? null : precision);
+        };
         text = matcher.group(6).isEmpty() ? text : grouped(text);
         text = matcher.group(3).equals("+") && isNumber && !text.startsWith("-") ? "+" + text : text;
         boolean zero = !matcher.group(4).isEmpty();
@@ -170,7 +173,9 @@ final class PythonFormat {
     private static String cut(String text, @org.jspecify.annotations.Nullable String precision) {
         return precision == null || width(precision) >= text.length()
                 ? text
-                : text.substring(0, text.offsetByCodePoints(0, Math.min(width(precision), text.codePointCount(0, text.length()))));
+                : text.substring(
+                        0,
+                        text.offsetByCodePoints(0, Math.min(width(precision), text.codePointCount(0, text.length()))));
     }
 
     private static int width(String digits) {

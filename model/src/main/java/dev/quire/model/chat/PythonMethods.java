@@ -12,14 +12,55 @@ import org.jspecify.annotations.Nullable;
 /** The methods that templates may call on texts, lists and dicts; there are no others. */
 final class PythonMethods {
     private static final Set<String> TEXT = Set.of(
-            "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith", "upper", "lower",
-            "title", "capitalize", "replace", "find", "rfind", "index", "count", "join", "format", "isdigit", "isalpha",
-            "isalnum", "isspace", "isupper", "islower", "isnumeric", "isdecimal", "removeprefix", "removesuffix", "zfill",
-            "ljust", "rjust", "center", "partition", "rpartition");
+            "strip",
+            "lstrip",
+            "rstrip",
+            "split",
+            "rsplit",
+            "splitlines",
+            "startswith",
+            "endswith",
+            "upper",
+            "lower",
+            "title",
+            "capitalize",
+            "replace",
+            "find",
+            "rfind",
+            "index",
+            "count",
+            "join",
+            "format",
+            "isdigit",
+            "isalpha",
+            "isalnum",
+            "isspace",
+            "isupper",
+            "islower",
+            "isnumeric",
+            "isdecimal",
+            "removeprefix",
+            "removesuffix",
+            "zfill",
+            "ljust",
+            "rjust",
+            "center",
+            "partition",
+            "rpartition");
     private static final Set<String> DICT = Set.of("items", "keys", "values", "get", "copy");
     private static final Set<String> LIST = Set.of("index", "count", "copy");
     private static final Set<String> CHANGING = Set.of(
-            "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem");
+            "append",
+            "extend",
+            "insert",
+            "remove",
+            "pop",
+            "clear",
+            "sort",
+            "reverse",
+            "update",
+            "setdefault",
+            "popitem");
 
     private PythonMethods() {}
 
@@ -27,7 +68,8 @@ final class PythonMethods {
     static PythonValues.@Nullable Function method(Object value, String name, JinjaBudget budget) {
         return switch (value) {
             case String s when TEXT.contains(name) -> arguments -> text(s, name, arguments, budget);
-            case Map<?, ?> map when DICT.contains(name) -> arguments -> dict(PythonValues.dict(map), name, arguments, budget);
+            case Map<?, ?> map
+            when DICT.contains(name) -> arguments -> dict(PythonValues.dict(map), name, arguments, budget);
             case List<?> list when LIST.contains(name) -> arguments -> list(list, name, arguments, budget);
             default -> null;
         };
@@ -40,24 +82,33 @@ final class PythonMethods {
 
     private static Object dict(Map<Object, Object> map, String name, JinjaArguments arguments, JinjaBudget budget) {
         if (!name.equals("get")) {
-            budget.work(map.size());
+            budget.items(map.size());
         }
         return switch (name) {
-            case "items" -> {
-                List<Object> items = new ArrayList<>(map.size());
-                map.forEach((key, value) -> items.add(Tuple.of(key, value)));
-                yield items;
-            }
-            case "keys" -> new ArrayList<>(map.keySet());
-            case "values" -> new ArrayList<>(map.values());
+            case "items" -> view("dict_items", pairs(map));
+            case "keys" -> view("dict_keys", new ArrayList<>(map.keySet()));
+            case "values" -> view("dict_values", new ArrayList<>(map.values()));
             case "copy" -> new LinkedHashMap<>(map);
-            default -> map.getOrDefault(arguments.require(0, "key"), arguments.get(1, "default", PythonValues.NONE));
+            default -> {
+                Object value = PythonValues.find(map, arguments.require(0, "key"));
+                yield value == null ? arguments.get(1, "default", PythonValues.NONE) : value;
+            }
         };
+    }
+
+    static List<Object> pairs(Map<Object, Object> map) {
+        List<Object> pairs = new ArrayList<>(map.size());
+        map.forEach((key, value) -> pairs.add(Tuple.of(key, value)));
+        return pairs;
+    }
+
+    private static Object view(String type, List<Object> items) {
+        return new PythonValues.View(type, type, items);
     }
 
     private static Object list(List<?> list, String name, JinjaArguments arguments, JinjaBudget budget) {
         if (name.equals("copy")) {
-            budget.work(list.size());
+            budget.items(list.size());
             return new ArrayList<Object>(list);
         }
         Object wanted = arguments.require(0, "value");
@@ -116,8 +167,8 @@ final class PythonMethods {
         List<?> options = wanted instanceof Tuple tuple ? tuple : List.of(wanted);
         for (Object option : options) {
             if (!(option instanceof String affix)) {
-                throw new ChatTemplateException(name + " first arg must be str or a tuple of str, not "
-                        + PythonValues.typeName(option));
+                throw new ChatTemplateException(
+                        name + " first arg must be str or a tuple of str, not " + PythonValues.typeName(option));
             }
             if (name.equals("startswith") ? s.startsWith(affix) : s.endsWith(affix)) {
                 return true;
@@ -126,7 +177,7 @@ final class PythonMethods {
         return false;
     }
 
-    private static String cased(String s, String name, JinjaBudget budget) {
+    static String cased(String s, String name, JinjaBudget budget) {
         budget.text(s.length());
         return switch (name) {
             case "upper" -> s.toUpperCase(Locale.ROOT);
@@ -136,7 +187,7 @@ final class PythonMethods {
         };
     }
 
-    static String capitalized(String s) {
+    private static String capitalized(String s) {
         if (s.isEmpty()) {
             return s;
         }
@@ -165,7 +216,8 @@ final class PythonMethods {
     }
 
     private static String replace(String s, JinjaArguments arguments, JinjaBudget budget) {
-        return replaced(s, arguments.text(0, "old"), arguments.text(1, "new"), arguments.integer(2, "count", -1), budget);
+        return replaced(
+                s, arguments.text(0, "old"), arguments.text(1, "new"), arguments.integer(2, "count", -1), budget);
     }
 
     /** @param count how many at most; negative is all */
@@ -176,17 +228,15 @@ final class PythonMethods {
         int at = s.indexOf(old);
         for (long left = count; at >= 0 && left != 0; left--) {
             out.append(s, done, at).append(with);
-            budget.text(out.length() / 64 + with.length());
-            if (out.length() > JinjaBudget.MAX_CHARS) {
-                budget.text(out.length());
-            }
+            budget.work(1 + with.length());
+            budget.growing(out);
             done = at + old.length();
             int from = old.isEmpty() ? done + 1 : done;
             if (old.isEmpty() && done < s.length()) {
-                out.append(s.charAt(done));
-                done++;
+                out.appendCodePoint(s.codePointAt(done));
+                done += Character.charCount(s.codePointAt(done));
             }
-            at = from > s.length() ? -1 : s.indexOf(old, from);
+            at = from > s.length() ? -1 : s.indexOf(old, Math.max(from, done));
         }
         budget.text(out.length() + (long) s.length() - done);
         return out.append(s, Math.min(done, s.length()), s.length()).toString();
@@ -196,7 +246,9 @@ final class PythonMethods {
         budget.search(s, wanted);
         if (name.equals("count")) {
             long count = wanted.isEmpty() ? s.codePointCount(0, s.length()) + 1L : 0;
-            for (int at = wanted.isEmpty() ? -1 : s.indexOf(wanted); at >= 0; at = s.indexOf(wanted, at + wanted.length())) {
+            for (int at = wanted.isEmpty() ? -1 : s.indexOf(wanted);
+                    at >= 0;
+                    at = s.indexOf(wanted, at + wanted.length())) {
                 count++;
             }
             return count;
@@ -218,6 +270,7 @@ final class PythonMethods {
             budget.step();
             budget.text(item.length() + (long) separator.length());
             out.append(i == 0 ? "" : separator).append(item);
+            budget.growing(out);
         }
         budget.text(out.length());
         return out.toString();
@@ -228,18 +281,20 @@ final class PythonMethods {
         budget.text(Math.max(0, width));
         int missing = (int) Math.max(0, width - s.codePointCount(0, s.length()));
         String fill = name.equals("zfill") ? "0" : arguments.text(1, "fillchar", " ");
+        if (fill.length() != 1) {
+            throw new ChatTemplateException(name + ": the fill character must be exactly one character");
+        }
         String padding = fill.repeat(missing);
         int left = missing / 2 + (missing & (int) width & 1);
         return switch (name) {
             case "ljust" -> s + padding;
             case "rjust" -> padding + s;
             case "center" -> fill.repeat(left) + s + fill.repeat(missing - left);
-            default ->
-                s.startsWith("-") || s.startsWith("+") ? s.charAt(0) + padding + s.substring(1) : padding + s;
+            default -> s.startsWith("-") || s.startsWith("+") ? s.charAt(0) + padding + s.substring(1) : padding + s;
         };
     }
 
-    private static boolean is(String s, String name) {
+    static boolean is(String s, String name) {
         return switch (name) {
             case "isupper" -> hasCase(s) && s.codePoints().noneMatch(Character::isLowerCase);
             case "islower" -> hasCase(s) && s.codePoints().noneMatch(Character::isUpperCase);
@@ -263,6 +318,8 @@ final class PythonMethods {
 
     private static boolean isNumeric(int c) {
         int type = Character.getType(c);
-        return type == Character.DECIMAL_DIGIT_NUMBER || type == Character.LETTER_NUMBER || type == Character.OTHER_NUMBER;
+        return type == Character.DECIMAL_DIGIT_NUMBER
+                || type == Character.LETTER_NUMBER
+                || type == Character.OTHER_NUMBER;
     }
 }

@@ -2,13 +2,14 @@ package dev.quire.model.chat;
 
 import dev.quire.model.chat.PythonValues.Tuple;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Python's operators, within a budget. */
 final class PythonOperators {
-    private static final int MAX_ITEMS = 1_000_000;
+    private static final int MAX_ITEMS = PythonValues.MAX_ITEMS;
 
     private PythonOperators() {}
 
@@ -45,7 +46,7 @@ final class PythonOperators {
             return s.concat(t);
         }
         if (a instanceof List<?> x && b instanceof List<?> y && a instanceof Tuple == b instanceof Tuple) {
-            budget.work(x.size() + (long) y.size());
+            budget.items(x.size() + (long) y.size());
             List<Object> both = new ArrayList<>(x.size() + y.size());
             both.addAll(x);
             both.addAll(y);
@@ -65,7 +66,7 @@ final class PythonOperators {
             return s.isEmpty() ? "" : s.repeat((int) count);
         }
         List<?> items = (List<?>) value;
-        budget.work(items.isEmpty() ? 0 : bounded(items.size(), count, MAX_ITEMS));
+        budget.items(items.isEmpty() ? 0 : bounded(items.size(), count, MAX_ITEMS));
         List<Object> all = new ArrayList<>();
         for (long i = 0; !items.isEmpty() && i < count; i++) {
             all.addAll(items);
@@ -111,7 +112,7 @@ final class PythonOperators {
             case "*" -> Math.multiplyExact(x, y);
             case "//" -> Math.floorDivExact(x, y);
             case "%" -> Math.floorMod(x, y);
-            default -> y < 0 ? (Object) Math.pow(x, y) : (Object) power(x, y);
+            default -> y < 0 ? doubles("**", (double) x, (double) y) : (Object) power(x, y);
         };
     }
 
@@ -135,13 +136,24 @@ final class PythonOperators {
             case "-" -> x - y;
             case "*" -> x * y;
             case "/" -> x / y;
-            case "//" -> Math.floor(x / y);
-            case "%" -> {
-                double remainder = x % y;
-                yield remainder != 0 && remainder < 0 != y < 0 ? remainder + y : remainder;
-            }
-            default -> Math.pow(x, y);
+            case "//" -> Math.rint((x - remainder(x, y)) / y);
+            case "%" -> remainder(x, y);
+            default -> power(x, y);
         };
+    }
+
+    /** With the sign of the divisor. */
+    private static double remainder(double x, double y) {
+        double remainder = x % y;
+        return remainder != 0 && remainder < 0 != y < 0 ? remainder + y : Math.copySign(remainder, y);
+    }
+
+    private static double power(double x, double y) {
+        double power = Math.pow(x, y);
+        if (!Double.isFinite(power) && Double.isFinite(x) && Double.isFinite(y)) {
+            throw new ChatTemplateException(x + " to the power of " + y + " is not a finite number");
+        }
+        return power;
     }
 
     static boolean compares(String operator, Object a, Object b, JinjaBudget budget) {
@@ -155,7 +167,7 @@ final class PythonOperators {
     }
 
     private static boolean ordered(String operator, Object a, Object b, JinjaBudget budget) {
-        if ((a instanceof Double d && d.isNaN()) || (b instanceof Double e && e.isNaN())) {
+        if (PythonValues.isNumber(a) && PythonValues.isNumber(b) && (PythonValues.isNan(a) || PythonValues.isNan(b))) {
             return false;
         }
         int order = PythonValues.compare(a, b, operator, budget);
@@ -171,40 +183,37 @@ final class PythonOperators {
         switch (container) {
             case String s -> {
                 if (!(item instanceof String wanted)) {
-                    throw new ChatTemplateException("'in <string>' requires string as left operand, not "
-                            + PythonValues.typeName(item));
+                    throw new ChatTemplateException(
+                            "'in <string>' requires string as left operand, not " + PythonValues.typeName(item));
                 }
                 budget.search(s, wanted);
                 return s.contains(wanted);
             }
             case Map<?, ?> map -> {
-                return map.containsKey(item);
+                if (!PythonValues.isKey(item)) {
+                    throw new ChatTemplateException("a " + PythonValues.typeName(item) + " cannot be a key of a dict");
+                }
+                return PythonValues.find(map, item) != null;
             }
-            case List<?> list -> {
-                for (Object element : list) {
-                    if (PythonValues.areEqual(element, item, budget)) {
+            default -> {
+                for (Iterator<Object> items = PythonValues.iterator(container); items.hasNext(); ) {
+                    if (PythonValues.areEqual(items.next(), item, budget)) {
                         return true;
                     }
                 }
                 return false;
             }
-            case PythonValues.Undefined _ -> {
-                return false;
-            }
-            default ->
-                throw new ChatTemplateException(
-                        "argument of type '" + PythonValues.typeName(container) + "' is not iterable");
         }
     }
 
-    static Object unary(String operator, Object value) {
+    static Object unary(String operator, Object value, JinjaBudget budget) {
         if (operator.equals("not")) {
             return !PythonValues.isTrue(value);
         }
         PythonValues.requireDefined(value);
         Long whole = PythonValues.asLong(value);
         if (whole != null) {
-            return operator.equals("-") ? Math.negateExact(whole) : whole;
+            return operator.equals("-") ? arithmetic("-", 0L, whole, budget) : whole;
         }
         if (value instanceof Double d) {
             return operator.equals("-") ? -d : d;
@@ -217,12 +226,15 @@ final class PythonOperators {
     static @Nullable Object item(Object container, Object index) {
         Long place = PythonValues.asLong(index);
         return switch (container) {
-            case Map<?, ?> map -> map.get(index);
-            case List<?> list when place != null -> {
+            case Map<?, ?> map -> PythonValues.find(map, index);
+            case PythonValues.View view when view.isRange() -> item(view.items(), index);
+            case List<?> list
+            when place != null -> {
                 long at = place < 0 ? place + list.size() : place;
                 yield at >= 0 && at < list.size() ? list.get((int) at) : null;
             }
-            case String s when place != null -> {
+            case String s
+            when place != null -> {
                 long length = s.codePointCount(0, s.length());
                 long at = place < 0 ? place + length : place;
                 if (at < 0 || at >= length) {
@@ -235,7 +247,8 @@ final class PythonOperators {
     }
 
     /** {@code value[start:stop:step]}; null is a bound left out. */
-    static Object slice(Object value, @Nullable Long start, @Nullable Long stop, @Nullable Long step, JinjaBudget budget) {
+    static Object slice(
+            Object value, @Nullable Long start, @Nullable Long stop, @Nullable Long step, JinjaBudget budget) {
         long by = step == null ? 1 : step;
         if (by == 0) {
             throw new ChatTemplateException("slice step cannot be zero");
@@ -252,6 +265,7 @@ final class PythonOperators {
         int to = bound(stop, length, by, by > 0 ? length : -1);
         StringBuilder text = new StringBuilder();
         List<Object> list = new ArrayList<>();
+        by = Math.clamp(by, -length - 1L, length + 1L);
         for (long i = from; by > 0 ? i < to : i > to; i += by) {
             if (value instanceof String) {
                 text.appendCodePoint(points[(int) i]);

@@ -108,11 +108,7 @@ final class PythonSplit {
     }
 
     private static boolean isLineEnd(char c) {
-        return (c >= '\n' && c <= '\r')
-                || (c >= 0x1C && c <= 0x1E)
-                || c == 0x85
-                || c == 0x2028
-                || c == 0x2029;
+        return (c >= '\n' && c <= '\r') || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
     }
 
     static Tuple partition(String s, String method, String separator, JinjaBudget budget) {

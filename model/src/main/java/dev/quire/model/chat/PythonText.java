@@ -14,6 +14,9 @@ final class PythonText {
             return s;
         }
         StringBuilder out = new StringBuilder();
+        if (value instanceof PythonValues.Markup markup) {
+            return markup.text();
+        }
         if (!(value instanceof PythonValues.Undefined)) {
             repr(value, out, budget);
         }
@@ -46,9 +49,16 @@ final class PythonText {
                 dict(namespace.fields(), out, budget);
                 out.append('>');
             }
-            default -> out.append(value == PythonValues.NONE ? "None" : "<function>");
+            case PythonValues.View view -> view(view, out, budget);
+            default -> {
+                if (value != PythonValues.NONE) {
+                    throw new ChatTemplateException("a " + PythonValues.typeName(value) + " cannot be written as text");
+                }
+                out.append("None");
+            }
         }
         budget.text(out.length() - before);
+        budget.growing(out);
         budget.leave();
     }
 
@@ -60,6 +70,13 @@ final class PythonText {
             separator = ", ";
         }
         out.append(items.isEmpty() ? open : "").append(close);
+    }
+
+    private static void view(PythonValues.View view, StringBuilder out, JinjaBudget budget) {
+        out.append(view.printed());
+        if (!view.isRange()) {
+            items(view.items(), "([", "])", out, budget);
+        }
     }
 
     private static void dict(Map<?, ?> map, StringBuilder out, JinjaBudget budget) {
@@ -89,7 +106,10 @@ final class PythonText {
                     } else if (isPrintable(c)) {
                         out.appendCodePoint(c);
                     } else {
-                        out.append(c < 0x100 ? "\\x%02x".formatted(c) : c < 0x10000 ? "\\u%04x".formatted(c) : "\\U%08x".formatted(c));
+                        out.append(
+                                c < 0x100
+                                        ? "\\x%02x".formatted(c)
+                                        : c < 0x10000 ? "\\u%04x".formatted(c) : "\\U%08x".formatted(c));
                     }
                 }
             }
@@ -105,8 +125,7 @@ final class PythonText {
                     Character.PRIVATE_USE,
                     Character.UNASSIGNED,
                     Character.LINE_SEPARATOR,
-                    Character.PARAGRAPH_SEPARATOR ->
-                false;
+                    Character.PARAGRAPH_SEPARATOR -> false;
             case Character.SPACE_SEPARATOR -> codePoint == ' ';
             default -> true;
         };

@@ -4,21 +4,26 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.AbstractList;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The values of a template and what Python says of them: {@link #NONE}, Boolean, Long, Double, String, List (a Python
- * list or, as {@link Tuple}, a tuple), Map (a dict), {@link Namespace}, {@link Function} and {@link Undefined}. Nothing
- * else ever gets in, so nothing else can be reached.
+ * The values of a template and what Python says of them: {@link #NONE}, Boolean, Long, Double, String, {@link Markup},
+ * List (a Python list or, as {@link Tuple}, a tuple), Map (a dict), {@link View}, {@link Generator}, {@link Namespace},
+ * {@link JinjaLoop}, {@link Function} and {@link Undefined}. Nothing else ever gets in, so nothing else can be reached.
  */
 final class PythonValues {
     /** Python's None. */
     static final Object NONE = None.NONE;
 
     private static final int MAX_DEPTH = 200;
+    private static final double EXACT_DOUBLES = 1L << 53;
+
+    static final int MAX_ITEMS = 1_000_000;
 
     private enum None {
         NONE
@@ -35,6 +40,21 @@ final class PythonValues {
 
     /** The one kind of object that templates may change. */
     record Namespace(Map<String, Object> fields) {}
+
+    /** A text that is not to be escaped again. */
+    record Markup(String text) {}
+
+    /** What Python makes of a range, or of a dict's keys, values or items: not a list, but it has a length. */
+    record View(String type, String printed, List<Object> items) {
+        static final String RANGE = "range";
+
+        boolean isRange() {
+            return type.equals(RANGE);
+        }
+    }
+
+    /** What can be gone through once, and is computed meanwhile. */
+    record Generator(Iterator<Object> rest) {}
 
     /** An immutable list that prints with parentheses. */
     static final class Tuple extends AbstractList<Object> {
@@ -104,6 +124,9 @@ final class PythonValues {
             case String s -> !s.isEmpty();
             case List<?> list -> !list.isEmpty();
             case Map<?, ?> map -> !map.isEmpty();
+            case Markup m -> !m.text.isEmpty();
+            case View v -> !v.items.isEmpty();
+            case JinjaLoop loop -> loop.length() > 0;
             case None _, Undefined _ -> false;
             default -> true;
         };
@@ -122,6 +145,10 @@ final class PythonValues {
             case None _ -> "NoneType";
             case Undefined _ -> "Undefined";
             case Namespace _ -> "Namespace";
+            case Markup _ -> "Markup";
+            case View v -> v.type;
+            case Generator _ -> "generator";
+            case JinjaLoop _ -> "LoopContext";
             default -> "function";
         };
     }
@@ -162,12 +189,12 @@ final class PythonValues {
         }
     }
 
-    private static boolean equal(Object a, Object b, JinjaBudget budget) {
+    private static boolean equal(Object left, Object right, JinjaBudget budget) {
         budget.step();
+        Object a = left instanceof Markup markup ? markup.text : left;
+        Object b = right instanceof Markup markup ? markup.text : right;
         if (isNumber(a) && isNumber(b)) {
-            Long x = asLong(a);
-            Long y = asLong(b);
-            return x != null && y != null ? x.equals(y) : asDouble(a) == asDouble(b);
+            return !isNan(a) && !isNan(b) && compareNumbers(a, b) == 0;
         }
         if (a instanceof String s && b instanceof String t) {
             budget.work(Math.min(s.length(), t.length()) / 16);
@@ -187,7 +214,10 @@ final class PythonValues {
         if (a instanceof Map<?, ?> x && b instanceof Map<?, ?> y) {
             return equalDicts(x, y, budget);
         }
-        return a instanceof Undefined && b instanceof Undefined || a == b;
+        if (a instanceof View && b instanceof View && a != b) {
+            throw new ChatTemplateException("a " + typeName(a) + " cannot be compared");
+        }
+        return (a instanceof Undefined && b instanceof Undefined) || a == b;
     }
 
     private static boolean equalDicts(Map<?, ?> x, Map<?, ?> y, JinjaBudget budget) {
@@ -195,7 +225,7 @@ final class PythonValues {
             return false;
         }
         for (Map.Entry<?, ?> entry : x.entrySet()) {
-            Object other = y.get(entry.getKey());
+            Object other = find(y, entry.getKey());
             if (other == null || !areEqual(entry.getValue(), other, budget)) {
                 return false;
             }
@@ -207,9 +237,7 @@ final class PythonValues {
     static int compare(Object a, Object b, String operator, JinjaBudget budget) {
         budget.step();
         if (isNumber(a) && isNumber(b)) {
-            Long x = asLong(a);
-            Long y = asLong(b);
-            return x != null && y != null ? Long.compare(x, y) : Double.compare(asDouble(a), asDouble(b));
+            return compareNumbers(a, b);
         }
         if (a instanceof String s && b instanceof String t) {
             budget.work(Math.min(s.length(), t.length()) / 16);
@@ -233,6 +261,30 @@ final class PythonValues {
                 + "' and '" + typeName(b) + "'");
     }
 
+    static boolean isNan(Object value) {
+        return value instanceof Double d && d.isNaN();
+    }
+
+    /** A total order, with NaN last. */
+    private static int compareNumbers(Object a, Object b) {
+        Long x = asLong(a);
+        Long y = asLong(b);
+        if (x != null && y != null) {
+            return Long.compare(x, y);
+        }
+        double d = asDouble(a);
+        double e = asDouble(b);
+        if (d == e && (x != null || y != null) && Math.abs(d) >= EXACT_DOUBLES && Double.isFinite(d)) {
+            return exact(a).compareTo(exact(b));
+        }
+        return d == e ? 0 : Double.compare(d, e);
+    }
+
+    private static BigDecimal exact(Object number) {
+        Long whole = asLong(number);
+        return whole != null ? BigDecimal.valueOf(whole) : new BigDecimal(asDouble(number));
+    }
+
     /** By code points, which UTF-16 units do not follow beyond the basic plane. */
     private static int compareText(String s, String t) {
         for (int i = 0; i < Math.min(s.length(), t.length()); i++) {
@@ -252,22 +304,66 @@ final class PythonValues {
 
     /** What a loop over the value goes through. */
     @SuppressWarnings("unchecked") // lists and dicts hold template values only
-    static List<Object> items(Object value, JinjaBudget budget) {
+    static Iterator<Object> iterator(Object value) {
         return switch (value) {
-            case List<?> list -> (List<Object>) list;
-            case Map<?, ?> map -> {
-                budget.work(map.size());
-                yield new ArrayList<>(map.keySet());
-            }
-            case String s -> {
-                budget.work(s.length() * 4L);
-                List<Object> characters = new ArrayList<>(s.length());
-                s.codePoints().forEach(c -> characters.add(Character.toString(c)));
-                yield characters;
-            }
-            case Undefined _ -> List.of();
+            case List<?> list -> (Iterator<Object>) list.iterator();
+            case Map<?, ?> map -> (Iterator<Object>) map.keySet().iterator();
+            case View view -> view.items.iterator();
+            case Generator generator -> generator.rest;
+            case String s ->
+                s.codePoints().mapToObj(c -> (Object) Character.toString(c)).iterator();
+            case Undefined _ -> Collections.emptyIterator();
             default -> throw new ChatTemplateException("'" + typeName(value) + "' object is not iterable");
         };
+    }
+
+    /** The same as a list; where that is a list already, it itself. */
+    @SuppressWarnings("unchecked") // lists hold template values only
+    static List<Object> items(Object value, JinjaBudget budget) {
+        if (value instanceof List<?> list) {
+            return (List<Object>) list;
+        }
+        List<Object> items = new ArrayList<>();
+        for (Iterator<Object> rest = iterator(value); rest.hasNext(); ) {
+            budget.items(1);
+            if (items.size() == MAX_ITEMS) {
+                throw new ChatTemplateException("the chat template makes a list of more than " + MAX_ITEMS + " items");
+            }
+            items.add(rest.next());
+        }
+        return items;
+    }
+
+    /** Whether the value can be a dict's key here: a text, a number, a boolean or none. */
+    static boolean isKey(Object value) {
+        return value instanceof String || isNumber(value) || value == NONE;
+    }
+
+    /** The value of a key, or null. To Python 1, 1.0 and true are the same key. */
+    static @Nullable Object find(Map<?, ?> map, Object key) {
+        Object value = isKey(key) ? map.get(key) : null;
+        if (value != null || !isNumber(key)) {
+            return value;
+        }
+        for (Map.Entry<?, ?> entry : map.entrySet()) {
+            if (isNumber(entry.getKey()) && compareNumbers(entry.getKey(), key) == 0) {
+                return entry.getValue();
+            }
+        }
+        return null;
+    }
+
+    static void put(Map<Object, Object> map, Object key, Object value) {
+        if (!isKey(key)) {
+            throw new ChatTemplateException("a " + typeName(key) + " cannot be a key of a dict");
+        }
+        Object same = key;
+        if (isNumber(key) && !map.containsKey(key)) {
+            for (Object other : map.keySet()) {
+                same = isNumber(other) && compareNumbers(other, key) == 0 ? other : same;
+            }
+        }
+        map.put(same, value);
     }
 
     /** The value as a dict. */
@@ -285,6 +381,9 @@ final class PythonValues {
             case String s -> s.codePointCount(0, s.length());
             case List<?> list -> list.size();
             case Map<?, ?> map -> map.size();
+            case Markup m -> m.text.codePointCount(0, m.text.length());
+            case View v -> v.items.size();
+            case JinjaLoop loop -> loop.length();
             case Undefined _ -> 0;
             default -> throw new ChatTemplateException("object of type '" + typeName(value) + "' has no len()");
         };
