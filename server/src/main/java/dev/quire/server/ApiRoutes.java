@@ -6,8 +6,8 @@ import dev.quire.server.openai.ChatEndpoint;
 import dev.quire.server.openai.CompletionsEndpoint;
 import dev.quire.server.openai.ModelsEndpoint;
 import dev.quire.server.openai.TokenizeEndpoint;
+import dev.quire.server.ops.Meters;
 import dev.quire.server.ops.OpsEndpoint;
-import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -15,10 +15,10 @@ import java.util.List;
 final class ApiRoutes {
     private ApiRoutes() {}
 
-    static List<Route> all(ApiSurface api, PrometheusMeterRegistry registry, String version) {
+    static List<Route> all(ApiSurface api, Meters meters, String version) {
         ModelsEndpoint models = new ModelsEndpoint(api.slot());
         TokenizeEndpoint tokens = new TokenizeEndpoint(api.slot());
-        List<Route> routes = new ArrayList<>(new OpsEndpoint(api.slot(), api.live(), registry, version).routes());
+        List<Route> routes = new ArrayList<>(new OpsEndpoint(api.slot(), api.live(), meters, version).routes());
         routes.add(Route.guarded("POST", "/v1/completions", api.errors().around(new CompletionsEndpoint(api))));
         routes.add(Route.guarded("POST", "/v1/chat/completions", api.errors().around(new ChatEndpoint(api))));
         routes.add(Route.guarded("GET", "/v1/models", api.errors().around(models::list)));

@@ -14,7 +14,7 @@ import dev.quire.scheduler.TextRequest;
 import dev.quire.server.openai.ServedModel;
 import dev.quire.server.openai.TextSource;
 import dev.quire.server.ops.EngineMeters;
-import io.micrometer.core.instrument.MeterRegistry;
+import dev.quire.server.ops.Meters;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -33,12 +33,12 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
      *
      * @throws RuntimeException as {@link ModelLoader#load} says
      */
-    static Deployment start(ServerConfig config, Path files, MeterRegistry registry, Progress progress) {
+    static Deployment start(ServerConfig config, Path files, Meters all, Progress progress) {
         LoadedModel model = ModelLoader.load(files, config.load(), progress);
         boolean started = false;
         try {
             List<String> names = names(config, model.name());
-            EngineMeters meters = meters(config, model, names.getFirst(), registry);
+            EngineMeters meters = meters(config, model, names.getFirst(), all);
             Engine engine = Engine.start(model, engineConfig(config), policy(config), meters);
             meters.follow(engine::facts);
             started = true;
@@ -64,10 +64,9 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
         return List.copyOf(names);
     }
 
-    private static EngineMeters meters(ServerConfig config, LoadedModel model, String name, MeterRegistry registry) {
+    private static EngineMeters meters(ServerConfig config, LoadedModel model, String name, Meters all) {
         var limits = model.runner().limits();
-        return new EngineMeters(
-                registry,
+        return all.engine(
                 name,
                 limits.maxModelLen(),
                 new EngineMeters.CacheFacts(

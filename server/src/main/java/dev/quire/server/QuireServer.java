@@ -15,9 +15,7 @@ import dev.quire.server.openai.ApiSurface;
 import dev.quire.server.openai.ErrorStyle;
 import dev.quire.server.openai.LiveRequests;
 import dev.quire.server.openai.ModelSlot;
-import dev.quire.server.ops.HttpMeters;
 import dev.quire.server.ops.Meters;
-import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -44,7 +42,7 @@ public final class QuireServer {
     private final ServerConfig config;
     private final ModelSlot slot = new ModelSlot();
     private final LiveRequests live = new LiveRequests();
-    private final PrometheusMeterRegistry registry = Meters.registry();
+    private final Meters meters = new Meters();
     private final HttpServer http;
     private final Thread loader;
     private final CompletableFuture<Deployment> deployment = new CompletableFuture<>();
@@ -58,9 +56,9 @@ public final class QuireServer {
         http = HttpServer.start(
                 httpOptions(config),
                 new Router(
-                        ApiRoutes.all(api, registry, version()),
+                        ApiRoutes.all(api, meters, version()),
                         (status, message) -> errors.body(new ApiError.Edge(status, message)),
-                        new HttpMeters(registry)));
+                        meters.http()));
         loader = Thread.ofPlatform().name("quire-loader").unstarted(this::load);
     }
 
@@ -146,7 +144,7 @@ public final class QuireServer {
         try {
             Path files = findModel();
             Progress progress = slot::loading;
-            Deployment loaded = Deployment.start(config, files, registry, progress);
+            Deployment loaded = Deployment.start(config, files, meters, progress);
             if (!deployment.complete(loaded)) {
                 loaded.close(); // the server was stopped meanwhile
                 return;
@@ -221,7 +219,7 @@ public final class QuireServer {
         } finally {
             http.close();
             closeModel();
-            registry.close();
+            meters.close();
             ended.complete(code);
         }
     }

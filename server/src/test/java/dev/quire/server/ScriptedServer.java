@@ -12,7 +12,6 @@ import dev.quire.server.openai.ErrorStyle;
 import dev.quire.server.openai.LiveRequests;
 import dev.quire.server.openai.ModelSlot;
 import dev.quire.server.openai.ServedModel;
-import dev.quire.server.ops.HttpMeters;
 import dev.quire.server.ops.Meters;
 import java.io.IOException;
 import java.util.List;
@@ -31,15 +30,15 @@ final class ScriptedServer implements AutoCloseable {
     }
 
     ScriptedServer(HttpOptions options) {
-        var registry = Meters.registry();
+        Meters meters = new Meters();
         try {
             http = HttpServer.start(
                     options,
                     new Router(
                             ApiRoutes.all(
-                                    new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), registry, "1.2.3"),
+                                    new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), meters, "1.2.3"),
                             (status, message) -> ErrorStyle.VLLM.body(new ApiError.Edge(status, message)),
-                            new HttpMeters(registry)));
+                            meters.http()));
         } catch (IOException e) {
             throw new IllegalStateException(e);
         }

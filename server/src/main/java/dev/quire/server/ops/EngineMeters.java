@@ -80,7 +80,7 @@ public final class EngineMeters implements EngineListener {
     public record CacheFacts(int blockTokens, int blocks, String type, boolean prefixCaching) {}
 
     /** Registers everything, for a model served under {@code name} with sequences of at most {@code maxModelLen}. */
-    public EngineMeters(MeterRegistry registry, String name, int maxModelLen, CacheFacts cache) {
+    EngineMeters(MeterRegistry registry, String name, int maxModelLen, CacheFacts cache) {
         this.registry = registry;
         tags = Tags.of("model_name", name, "engine", "0");
         double[] tokens = oneTwoFive(maxModelLen);

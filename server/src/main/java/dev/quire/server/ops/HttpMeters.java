@@ -10,14 +10,14 @@ import java.util.Set;
  * What passes over HTTP. Labels are routes, methods and status classes, so that no client can add a series. Probes and
  * scrapes are not counted.
  */
-public final class HttpMeters implements HttpObserver {
+final class HttpMeters implements HttpObserver {
     private static final Set<String> UNCOUNTED =
             Set.of("/metrics", "/health", "/livez", "/readyz", "/startupz", "/load", "/ping", "/version");
     private static final double[] SECONDS = {.1, .5, 1, 2.5, 5, 10, 30, 60, 120};
     private static final double[] BYTES = {100, 1000, 10_000, 100_000, 1_000_000, 10_000_000};
     private final MeterRegistry registry;
 
-    public HttpMeters(MeterRegistry registry) {
+    HttpMeters(MeterRegistry registry) {
         this.registry = registry;
         record(new Finished("POST", "/v1/completions", 200, 0, 0, 0), false);
     }

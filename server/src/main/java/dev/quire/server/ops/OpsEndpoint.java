@@ -7,23 +7,20 @@ import dev.quire.server.openai.Json;
 import dev.quire.server.openai.LiveRequests;
 import dev.quire.server.openai.ModelSlot;
 import dev.quire.server.openai.ModelSlot.State;
-import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 
 /** What probes, routers and operators ask. */
 public final class OpsEndpoint {
-    private static final String PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
     private final ModelSlot slot;
     private final LiveRequests live;
-    private final PrometheusMeterRegistry registry;
+    private final Meters meters;
     private final String version;
 
-    public OpsEndpoint(ModelSlot slot, LiveRequests live, PrometheusMeterRegistry registry, String version) {
+    public OpsEndpoint(ModelSlot slot, LiveRequests live, Meters meters, String version) {
         this.slot = slot;
         this.live = live;
-        this.registry = registry;
+        this.meters = meters;
         this.version = version;
     }
 
@@ -61,8 +58,7 @@ public final class OpsEndpoint {
     }
 
     private void metrics(Exchange exchange) {
-        byte[] text = registry.scrape(PROMETHEUS).getBytes(StandardCharsets.UTF_8);
-        exchange.reply(new Reply(200, PROMETHEUS, text, Map.of()));
+        exchange.reply(new Reply(200, Meters.CONTENT_TYPE, meters.text(), Map.of()));
     }
 
     private void version(Exchange exchange) {
