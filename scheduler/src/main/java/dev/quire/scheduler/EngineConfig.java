@@ -13,7 +13,6 @@ package dev.quire.scheduler;
  * @param prefixCaching whether prompts share the blocks of equal prefixes
  * @param stepStretch how much longer than a step of generated tokens alone a step may take because of prompt tokens in
  *     it, as a factor
- * @param minChunk prompt tokens that a step may always take beside generated ones
  * @param maxStepNanos prompts are cut so that a step takes no longer than about this
  * @param maxUnread events a consumer may leave unread before its request pauses
  * @param slowReaderNanos a paused request whose consumer reads nothing for so long fails
@@ -27,7 +26,6 @@ public record EngineConfig(
         long maxQueuedTokens,
         boolean prefixCaching,
         double stepStretch,
-        int minChunk,
         long maxStepNanos,
         int maxUnread,
         long slowReaderNanos,
@@ -35,12 +33,11 @@ public record EngineConfig(
         long stallNanos) {
     /** What {@code quire serve} does without flags. */
     public static final EngineConfig DEFAULTS = new EngineConfig(
-            2048, 128, 2048, 4_000_000, true, 2.4, 8, 2_000_000_000L, 64, 60_000_000_000L, 3, 10_000_000_000L);
+            2048, 128, 2048, 4_000_000, true, 2.4, 2_000_000_000L, 64, 60_000_000_000L, 3, 10_000_000_000L);
 
     public EngineConfig {
         positive("maxBatchedTokens", maxBatchedTokens);
         positive("maxSequences", maxSequences);
-        positive("minChunk", minChunk);
         positive("maxStepNanos", maxStepNanos);
         positive("maxUnread", maxUnread);
         positive("slowReaderNanos", slowReaderNanos);
@@ -59,7 +56,6 @@ public record EngineConfig(
                 maxQueuedTokens,
                 prefixCaching,
                 stepStretch,
-                minChunk,
                 maxStepNanos,
                 maxUnread,
                 slowReaderNanos,
@@ -76,7 +72,6 @@ public record EngineConfig(
                 maxQueuedTokens,
                 prefixCaching,
                 stepStretch,
-                minChunk,
                 maxStepNanos,
                 maxUnread,
                 slowReaderNanos,
@@ -93,7 +88,6 @@ public record EngineConfig(
                 maxQueuedTokens,
                 prefixCaching,
                 stepStretch,
-                minChunk,
                 maxStepNanos,
                 maxUnread,
                 slowReaderNanos,

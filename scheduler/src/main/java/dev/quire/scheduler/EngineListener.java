@@ -27,7 +27,7 @@ public interface EngineListener {
      * @param waiting sequences that wait for blocks, after the step
      * @param rows sequences in the step
      * @param tokens tokens computed
-     * @param promptTokens of them in rows of more than one token: prompts, and what preemption lost
+     * @param promptTokens of them before the last one known of their sequence: prompts, and what preemption lost
      * @param drawnTokens tokens drawn
      * @param kvUsedBlocks blocks that sequences hold, after the step
      * @param kvTotalBlocks blocks in the pool

@@ -23,7 +23,6 @@ final class EngineLoop implements Runnable {
     final Mailbox mailbox = new Mailbox();
     final CountDownLatch drained = new CountDownLatch(1);
     final EngineState state;
-    private final ModelRunner runner;
     private final SchedulingPolicy policy;
     private final LongSupplier clock;
     private final StepCost cost;
@@ -37,6 +36,7 @@ final class EngineLoop implements Runnable {
     private int[] copiesInFlight = new int[0];
     private long launchedNanos;
     private long plans;
+    private long stepsDone;
     private int idleTurns;
     private boolean closing;
 
@@ -44,13 +44,12 @@ final class EngineLoop implements Runnable {
     /** Why the engine is dead; null while it lives. */
     volatile @Nullable String death;
 
-    private volatile Load load = new Load(0, 0, 0, 0);
+    private volatile Load load = new Load(0, 0, 0, 0, 0);
     private volatile long busySinceNanos;
     private volatile boolean busy;
     private volatile long patienceNanos;
-    private volatile long stepsDone;
 
-    private record Load(int running, int waiting, int kvUsedBlocks, long kvRepairs) {}
+    private record Load(int running, int waiting, int kvUsedBlocks, long steps, long kvRepairs) {}
 
     EngineLoop(
             EngineConfig config,
@@ -59,13 +58,12 @@ final class EngineLoop implements Runnable {
             QueueGate gate,
             EngineListener listener,
             LongSupplier clock) {
-        this.runner = runner;
         this.policy = policy;
         this.clock = clock;
         state = new EngineState(config, runner.limits(), gate, listener);
         cost = new StepCost(config);
         settlement = new Settlement(state);
-        steps = new StepRunner(state, runner, settlement);
+        steps = new StepRunner(state, runner, settlement, this::tick);
         readers = new SlowReaders(state);
         plan = new StepPlan(state, cost);
         spare = new StepPlan(state, cost);
@@ -108,9 +106,13 @@ final class EngineLoop implements Runnable {
     }
 
     private void begin() {
+        tick();
+        busy = true;
+    }
+
+    private void tick() {
         state.now = clock.getAsLong();
         busySinceNanos = state.now;
-        busy = true;
     }
 
     private void takeCommands() {
@@ -141,12 +143,12 @@ final class EngineLoop implements Runnable {
         int singles = spare.singles;
         int promptTokens = spare.promptTokens;
         int rows = spare.entries.size();
-        steps.await(spare, pending, copiesInFlight);
-        state.now = clock.getAsLong();
-        busySinceNanos = state.now;
+        boolean whole = steps.await(spare, pending, copiesInFlight);
         long nanos = state.now - launchedNanos;
-        cost.observe(singles, promptTokens, nanos);
-        stepsDone = stepsDone + 1;
+        if (whole) {
+            cost.observe(singles, promptTokens, nanos);
+        }
+        stepsDone++;
         state.news.step(new EngineListener.StepStats(
                 state.running.size(),
                 state.waiting.size(),
@@ -171,8 +173,8 @@ final class EngineLoop implements Runnable {
         long expected = cost.expected(plan.singles, plan.promptTokens);
         long stall = state.config.stallNanos();
         patienceNanos = expected == 0 ? UNKNOWN_COST_PATIENCE * stall : stall + 4 * expected;
+        idleTurns = plan.entries.isEmpty() ? idleTurns : 0;
         inFlight = steps.launch(plan);
-        idleTurns = inFlight == null ? idleTurns : 0;
         StepPlan launched = plan;
         plan = spare;
         spare = launched;
@@ -183,7 +185,7 @@ final class EngineLoop implements Runnable {
     }
 
     private void publish() {
-        load = new Load(state.running.size(), state.waiting.size(), used(), state.kvRepairs);
+        load = new Load(state.running.size(), state.waiting.size(), used(), stepsDone, state.kvRepairs);
         if (draining && state.gate.sequences() == 0) {
             drained.countDown();
         }
@@ -255,7 +257,7 @@ final class EngineLoop implements Runnable {
                 state.gate.sequences(),
                 now.kvUsedBlocks,
                 state.cache.total(),
-                stepsDone,
+                now.steps,
                 age,
                 now.kvRepairs,
                 detail);

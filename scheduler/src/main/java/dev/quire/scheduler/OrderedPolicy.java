@@ -2,6 +2,7 @@ package dev.quire.scheduler;
 
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.BiPredicate;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -13,14 +14,22 @@ final class OrderedPolicy implements SchedulingPolicy {
     private static final Comparator<SequenceView> ARRIVAL =
             Comparator.comparingLong(SequenceView::arrival).thenComparingInt(SequenceView::choice);
 
-    private final Comparator<SequenceView> rank;
     private final Comparator<SequenceView> order;
+    private final BiPredicate<SequenceView, SequenceView> outranks;
+    /** Who could not be admitted by the step before, and whether for want of a row, not of blocks. */
     private @Nullable SequenceView blocked;
 
-    /** @param rank newcomers preempt those of lower rank; among equals who came first is served first */
-    OrderedPolicy(Comparator<SequenceView> rank) {
-        this.rank = rank;
+    private boolean blockedByRows;
+
+    /**
+     * A policy.
+     *
+     * @param rank who goes first; among equals who came first
+     * @param outranks whether the first, waiting, may take what the second, running, has
+     */
+    OrderedPolicy(Comparator<SequenceView> rank, BiPredicate<SequenceView, SequenceView> outranks) {
         order = rank.thenComparing(ARRIVAL);
+        this.outranks = outranks;
     }
 
     @Override
@@ -46,12 +55,12 @@ final class OrderedPolicy implements SchedulingPolicy {
         SequenceView victim = null;
         for (int i = running.size() - 1; i >= 0; i--) {
             SequenceView s = running.get(i);
-            if (s.paused()) {
+            if (s.paused() && !blockedByRows) {
                 step.preempt(s);
                 return true;
             }
-            boolean spared = s.preemptions() >= step.preemptionLimit();
-            if (victim == null && !spared && rank.compare(newcomer, s) < 0) {
+            boolean spared = s.paused() || s.preemptions() >= step.preemptionLimit();
+            if (victim == null && !spared && outranks.test(newcomer, s)) {
                 victim = s;
             }
         }
@@ -115,7 +124,7 @@ final class OrderedPolicy implements SchedulingPolicy {
     }
 
     /** Admits who fits, in order; returns who did not for want of blocks or rows, else null. */
-    private static @Nullable SequenceView admit(StepBuilder step) {
+    private @Nullable SequenceView admit(StepBuilder step) {
         List<? extends SequenceView> waiting = step.waiting();
         for (int i = 0; i < waiting.size(); i++) {
             SequenceView s = waiting.get(i);
@@ -123,8 +132,9 @@ final class OrderedPolicy implements SchedulingPolicy {
                 continue;
             }
             int tokens = step.room(s);
+            blockedByRows = step.sequencesLeft() == 0;
             if (tokens == 0) {
-                return step.sequencesLeft() == 0 ? s : null;
+                return blockedByRows ? s : null;
             }
             if (!step.schedule(s, tokens)) {
                 return s;

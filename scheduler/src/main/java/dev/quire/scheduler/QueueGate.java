@@ -10,7 +10,12 @@ final class QueueGate {
     private final AtomicInteger sequences = new AtomicInteger();
     private final AtomicLong promptTokens = new AtomicLong();
 
-    /** @param maxSequences 0 = no limit @param maxTokens 0 = no limit */
+    /**
+     * An empty gate.
+     *
+     * @param maxSequences 0 = no limit
+     * @param maxTokens 0 = no limit
+     */
     QueueGate(int maxSequences, long maxTokens) {
         this.maxSequences = maxSequences;
         this.maxTokens = maxTokens;

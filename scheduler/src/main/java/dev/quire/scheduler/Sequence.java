@@ -137,11 +137,20 @@ final class Sequence implements SequenceView {
 
     @Override
     public int remaining() {
-        boolean waitsForChoices = !request.forked && ahead > 0;
-        if (state == State.ENDED || request.paused || waitsForChoices) {
+        if (state == State.ENDED || request.paused || waitsForChoices()) {
             return 0;
         }
         return target() - planned;
+    }
+
+    /** Whether the first tokens of all choices are being drawn: each goes its own way afterwards. */
+    boolean waitsForChoices() {
+        return !request.forked && ahead > 0;
+    }
+
+    @Override
+    public long arrivedNanos() {
+        return request.arrivedNanos;
     }
 
     @Override

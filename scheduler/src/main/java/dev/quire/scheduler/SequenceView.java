@@ -8,6 +8,9 @@ public interface SequenceView {
     /** Number of the request in order of arrival. */
     long arrival();
 
+    /** When the request came in, on the engine's clock. */
+    long arrivedNanos();
+
     /** Which choice of its request. */
     int choice();
 

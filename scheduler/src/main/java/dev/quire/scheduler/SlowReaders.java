@@ -25,12 +25,21 @@ final class SlowReaders {
         for (int i = 0; i < running.size(); i++) {
             ActiveRequest request = running.get(i).request;
             if (!request.paused && request.ring.unread() > state.config.maxUnread()) {
-                request.paused = true;
-                request.pausedNanos = state.now;
-                request.takenAtPause = request.ring.taken();
-                paused.add(request);
+                pause(request);
             }
         }
+    }
+
+    private void pause(ActiveRequest request) {
+        request.paused = true;
+        // Only a reader that sees the pause wakes the engine when it has caught up.
+        if (request.ring.unread() <= resumeAt(state.config)) {
+            request.paused = false;
+            return;
+        }
+        request.pausedNanos = state.now;
+        request.takenAtPause = request.ring.taken();
+        paused.add(request);
     }
 
     private void review(ActiveRequest request, int at) {

@@ -1,100 +1,154 @@
 package dev.quire.scheduler;
 
-import java.util.Arrays;
-
 /**
  * What steps cost, as measured, and from that how many prompt tokens a step may take without making those who are
- * generating wait. Moving averages; a step with generated tokens only is remembered by its size, and the price of a
- * prompt token apart for steps with and without generated ones, since small chunks are dearer.
+ * generating wait. Every guess errs on the side of those who generate: a step of generated tokens alone counts as about
+ * as fast as it has been lately, a prompt token beside them as about as dear as it has been lately; a number of rows is
+ * measured alone before prompts join it, and again from time to time; and chunks grow by doubling, because what a larger
+ * one costs is not known before it has run.
  */
 final class StepCost {
-    private static final double WEIGHT = 0.25;
-    private static final int SIZES = 16;
-    private static final int FIRST_CHUNK = 512;
+    /** Numbers of rows up to this one are measured each by itself, larger ones four to an octave. */
+    private static final int EXACT = 16;
+
+    private static final int CLASSES = EXACT + 1 + 4 * 16;
+    private static final int FIRST_CHUNK = 64;
     private static final int UNKNOWN = -1;
-    private static final int MEASURE_EVERY = 256;
+    /** Steps without prompts that make a number of rows known: the first after a start are slow. */
+    private static final int TRUSTED = 3;
+    /** Steps after which a number of rows is measured again. */
+    private static final int MEASURE_EVERY = 64;
+    /** No single step counts as more than so many times what was expected: one hiccup is not the rule. */
+    private static final double HICCUP = 2;
+
+    private static final double FALLING = 0.5;
+    private static final double RISING = 0.25;
+    private static final double CHEAPER = 0.2;
+    private static final double FORGET = 0.9;
 
     private final EngineConfig config;
-    private final double[] alone = new double[SIZES];
+    private final double[] alone = new double[CLASSES];
+    private final int[] seen = new int[CLASSES];
+    private final long[] seenIn = new long[CLASSES];
     private double promptNanos = UNKNOWN;
     private double besideNanos = UNKNOWN;
-    private int mixedSteps;
+    private double reach;
+    private long steps;
 
     StepCost(EngineConfig config) {
         this.config = config;
-        Arrays.fill(alone, UNKNOWN);
     }
 
     /**
      * Learns from a step.
      *
-     * @param singles rows of one token
-     * @param prompt tokens in longer rows
+     * @param singles rows that computed a generated token
+     * @param prompt tokens in the other rows
      */
     void observe(int singles, int prompt, long nanos) {
-        mixedSteps = prompt > 0 && singles > 0 ? mixedSteps + 1 : 0;
+        steps++;
         if (prompt == 0) {
-            int size = size(singles);
-            alone[size] = mix(alone[size], nanos);
+            learnAlone(size(singles), (double) nanos);
         } else if (singles == 0) {
-            promptNanos = mix(promptNanos, (double) nanos / prompt);
+            double price = (double) nanos / prompt;
+            promptNanos = promptNanos == UNKNOWN ? price : promptNanos + FALLING * (price - promptNanos);
         } else {
-            double base = base(singles);
-            if (base != UNKNOWN) {
-                besideNanos = mix(besideNanos, Math.max(0.1 * nanos, nanos - base) / prompt);
-            }
+            learnBeside(base(singles), prompt, (double) nanos);
         }
     }
 
-    /** Prompt tokens that a step with so many rows of one token may take; 0 when such a step must be measured alone. */
+    private void learnAlone(int size, double nanos) {
+        if (seen[size] == 0) {
+            alone[size] = nanos;
+        } else {
+            double near = Math.min(nanos, HICCUP * alone[size]);
+            alone[size] += (near < alone[size] ? FALLING : RISING) * (near - alone[size]);
+        }
+        seen[size] = Math.min(TRUSTED, seen[size] + 1);
+        seenIn[size] = steps;
+    }
+
+    private void learnBeside(double base, int prompt, double nanos) {
+        if (base == UNKNOWN) {
+            return;
+        }
+        double price = Math.max(0.1 * nanos, nanos - base) / prompt;
+        if (besideNanos == UNKNOWN) {
+            besideNanos = price;
+        } else if (price > besideNanos) {
+            besideNanos = Math.min(price, HICCUP * besideNanos);
+        } else {
+            besideNanos += CHEAPER * (price - besideNanos);
+        }
+        reach = Math.max(prompt, FORGET * reach);
+    }
+
+    /**
+     * Prompt tokens that a step may take; 0 when one without prompts must be measured first.
+     *
+     * @param singles rows of generated tokens in it
+     * @param budget tokens that the step's limits leave
+     */
     int chunk(int singles, int budget) {
         if (singles == 0) {
-            int most = promptNanos == UNKNOWN ? FIRST_CHUNK : most(budget, config.maxStepNanos(), promptNanos);
-            return Math.min(budget, Math.max(config.minChunk(), most));
+            return clamp(promptNanos == UNKNOWN ? FIRST_CHUNK : config.maxStepNanos() / promptNanos, budget);
         }
-        double base = alone[size(singles)];
-        if (base == UNKNOWN || mixedSteps >= MEASURE_EVERY) {
-            return 0; // a step without prompts now and then, or there is nothing to compare with
+        int size = size(singles);
+        if (seen[size] < TRUSTED || steps - seenIn[size] >= MEASURE_EVERY) {
+            return 0;
         }
-        double price = besideNanos != UNKNOWN ? besideNanos : promptNanos != UNKNOWN ? 2 * promptNanos : UNKNOWN;
-        if (price == UNKNOWN) {
-            return Math.min(budget, config.minChunk());
+        double price = besideNanos != UNKNOWN ? besideNanos : promptNanos == UNKNOWN ? UNKNOWN : 2 * promptNanos;
+        if (price == 0) {
+            return budget; // too cheap for the clock
         }
-        int most = most(budget, (config.stepStretch() - 1) * base, price);
-        return Math.min(budget, Math.max(config.minChunk(), most));
+        double stretch = config.stepStretch() - 1;
+        // As many tokens again as there are rows at most double a step, whatever the device.
+        double known = Math.max(2 * reach, stretch * singles);
+        return clamp(price == UNKNOWN ? known : Math.min(known, stretch * alone[size] / price), budget);
     }
 
-    private static int most(int budget, double nanos, double price) {
-        return price > 0 ? (int) Math.min(budget, nanos / price) : budget;
+    private static int clamp(double tokens, int budget) {
+        return (int) Math.clamp(tokens, Math.min(1, budget), budget);
     }
 
-    /** Nanoseconds that a step may be expected to take; 0 while nothing is known. */
+    /** Nanoseconds that a step may be expected to take; 0 while that is not known. */
     long expected(int singles, int prompt) {
-        double base = singles == 0 ? 0 : Math.max(0, base(singles));
-        double price = Math.max(0, Math.max(besideNanos, promptNanos));
-        return (long) (base + prompt * price);
+        double base = singles == 0 ? 0 : base(singles);
+        double price = prompt == 0 ? 0 : Math.max(besideNanos, promptNanos);
+        return base == UNKNOWN || price == UNKNOWN ? 0 : (long) (base + prompt * price);
     }
 
+    /** What so many rows take alone, or at least: more rows never take less, and fewer never less than their share. */
     private double base(int singles) {
         int size = size(singles);
-        for (int i = size; i >= 0; i--) {
-            if (alone[i] != UNKNOWN) {
-                return alone[i];
+        if (seen[size] > 0) {
+            return alone[size];
+        }
+        double least = UNKNOWN;
+        for (int i = 1; i < CLASSES; i++) {
+            if (seen[i] > 0) {
+                least = Math.max(least, i < size ? alone[i] : alone[i] * rows(size) / rows(i));
             }
         }
-        for (int i = size + 1; i < SIZES; i++) {
-            if (alone[i] != UNKNOWN) {
-                return alone[i] / (1 << i - size);
-            }
+        return least;
+    }
+
+    /** The class of a number of rows. */
+    private static int size(int rows) {
+        if (rows <= EXACT) {
+            return rows;
         }
-        return UNKNOWN;
+        int octave = Integer.SIZE - 1 - Integer.numberOfLeadingZeros(rows - 1);
+        int quarter = (rows - 1 - (1 << octave)) >>> (octave - 2);
+        return Math.min(CLASSES - 1, EXACT + 1 + 4 * (octave - 4) + quarter);
     }
 
-    private static int size(int singles) {
-        return Math.min(SIZES - 1, Integer.SIZE - Integer.numberOfLeadingZeros(singles - 1));
-    }
-
-    private static double mix(double before, double now) {
-        return before == UNKNOWN ? now : before + WEIGHT * (now - before);
+    /** The most rows in a class. */
+    private static int rows(int size) {
+        if (size <= EXACT) {
+            return size;
+        }
+        int octave = 4 + (size - EXACT - 1) / 4;
+        return (1 << octave) + (((size - EXACT - 1) % 4 + 1) << (octave - 2));
     }
 }

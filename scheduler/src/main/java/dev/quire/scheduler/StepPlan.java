@@ -12,8 +12,9 @@ final class StepPlan implements StepBuilder {
      * A sequence's part in the step.
      *
      * @param epoch of the sequence when planned
+     * @param single whether the row brings the sequence to its next token and is only one token long
      */
-    record Entry(Sequence sequence, int epoch, Batch.Row row) {
+    record Entry(Sequence sequence, int epoch, Batch.Row row, boolean single) {
         /** Whether the sequence still holds the blocks that the row names. */
         boolean current() {
             return sequence.state == Sequence.State.RUNNING && sequence.epoch == epoch;
@@ -22,7 +23,7 @@ final class StepPlan implements StepBuilder {
 
     final List<Entry> entries = new ArrayList<>();
     final BlockCopies copies = new BlockCopies();
-    /** Rows of one token, and tokens in the other rows. */
+    /** Rows of a last token, and tokens in the other rows. */
     int singles;
 
     int promptTokens;
@@ -86,11 +87,17 @@ final class StepPlan implements StepBuilder {
         for (int i = entries.size() - 1; i >= 0; i--) {
             Entry entry = entries.get(i);
             if (!entry.current()) {
-                int tokens = entry.row.to() - entry.row.from();
-                singles -= tokens == 1 ? 1 : 0;
-                promptTokens -= tokens == 1 ? 0 : tokens;
+                count(entry, -1);
                 entries.remove(i);
             }
+        }
+    }
+
+    private void count(Entry entry, int sign) {
+        if (entry.single) {
+            singles += sign;
+        } else {
+            promptTokens += sign * (entry.row.to() - entry.row.from());
         }
     }
 
@@ -130,7 +137,7 @@ final class StepPlan implements StepBuilder {
             return 0;
         }
         int tokens = Math.min(s.remaining(), tokensLeft);
-        if (tokens > 1) {
+        if (s.remaining() > 1) {
             tokens = Math.min(tokens, chunkLeft());
         }
         return tokens <= 0 ? 0 : withinOutputs(s, s.planned, tokens);
@@ -139,9 +146,19 @@ final class StepPlan implements StepBuilder {
     // Rows of one token go first, so at the first question for more all of them are known.
     private int chunkLeft() {
         if (chunk < 0) {
-            chunk = cost.chunk(singles, tokensLeft);
+            chunk = cost.chunk(singles > 0 ? singles : awaited(), tokensLeft);
         }
         return chunk - promptTokens;
+    }
+
+    /** Choices that can go on only when the step in flight has ended: they wait for this one as others do. */
+    private int awaited() {
+        int awaited = 0;
+        for (int i = 0; i < state.running.size(); i++) {
+            Sequence s = state.running.get(i);
+            awaited += s.waitsForChoices() ? s.request.live : 0;
+        }
+        return awaited;
     }
 
     /** Cuts a row down to what the limits of scores and draws leave. */
@@ -268,7 +285,9 @@ final class StepPlan implements StepBuilder {
                 scoresFrom,
                 scoresTo,
                 s.request.spec.params().logprobs());
-        entries.add(new Entry(s, s.epoch, row));
+        Entry entry = new Entry(s, s.epoch, row, count == 1 && to == s.target());
+        entries.add(entry);
+        count(entry, 1);
         s.planned = to;
         s.ahead += wanted.isEmpty() ? 0 : 1;
         s.decidedIn = number;
@@ -276,8 +295,6 @@ final class StepPlan implements StepBuilder {
         rowsLeft--;
         drawsLeft -= wanted.size();
         scoresLeft -= scoresTo - scoresFrom;
-        singles += count == 1 ? 1 : 0;
-        promptTokens += count == 1 ? 0 : count;
     }
 
     @Override

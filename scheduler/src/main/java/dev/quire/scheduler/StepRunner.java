@@ -6,14 +6,15 @@ import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
 import dev.quire.model.StepOutput;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Hands plans to the device and takes results back. When a step fails, its rows are run again one by one: those that
- * fail alone are at fault, and only their requests end. Engine thread.
+ * Hands plans to the device and takes results back. When a step fails, its halves are run again, and theirs, down to
+ * single rows: those that fail alone are at fault, and only their requests end. Engine thread.
  */
 final class StepRunner {
     private static final Logger LOG = LoggerFactory.getLogger(StepRunner.class);
@@ -23,13 +24,16 @@ final class StepRunner {
     private final EngineState state;
     private final ModelRunner runner;
     private final Settlement settlement;
+    private final Runnable tick;
     private final List<Batch.Row> rows = new ArrayList<>();
     private int failures;
 
-    StepRunner(EngineState state, ModelRunner runner, Settlement settlement) {
+    /** @param tick called whenever the device has answered: sets the time that results are dated with */
+    StepRunner(EngineState state, ModelRunner runner, Settlement settlement, Runnable tick) {
         this.state = state;
         this.runner = runner;
         this.settlement = settlement;
+        this.tick = tick;
     }
 
     /** Starts a plan's rows; null when there are none, or when they failed and have been dealt with. */
@@ -49,17 +53,20 @@ final class StepRunner {
         }
     }
 
-    /** Waits for a step's results and settles them. */
-    void await(StepPlan plan, ModelRunner.Pending pending, int[] copies) {
+    /** Waits for a step's results and settles them; false when the step failed and was run in parts. */
+    boolean await(StepPlan plan, ModelRunner.Pending pending, int[] copies) {
         StepOutput output;
         try {
             output = pending.await();
         } catch (RuntimeException e) {
+            tick.run();
             isolate(plan, copies, e);
-            return;
+            return false;
         }
         failures = 0;
+        tick.run();
         settle(plan.entries, output);
+        return true;
     }
 
     private void settle(List<StepPlan.Entry> entries, StepOutput output) {
@@ -78,15 +85,8 @@ final class StepRunner {
     }
 
     private void isolate(StepPlan plan, int[] copies, RuntimeException cause) {
-        LOG.error("a step of {} rows failed; running them one by one", plan.entries.size(), cause);
-        boolean any = false;
-        for (StepPlan.Entry entry : plan.entries) {
-            if (entry.current()) {
-                any |= alone(entry, copies);
-            } else {
-                settlement.lose(entry);
-            }
-        }
+        LOG.error("a step of {} rows failed; running it in parts", plan.entries.size(), cause);
+        boolean any = split(plan.entries, copies);
         // A batch that was refused says nothing of the device.
         failures = any || cause instanceof IllegalArgumentException ? 0 : failures + 1;
         if (failures >= DEVICE_FAILURES && !deviceWorks()) {
@@ -94,27 +94,55 @@ final class StepRunner {
         }
     }
 
-    private boolean alone(StepPlan.Entry entry, int[] copies) {
-        Batch.Row row = entry.row();
-        try {
-            StepOutput output = runner.launch(new Batch(List.of(row), copiesFor(row, copies)))
-                    .await();
-            settlement.settle(entry, output, 0);
-            return true;
-        } catch (RuntimeException e) {
-            ActiveRequest request = entry.sequence().request;
-            LOG.error("request {} failed: tokens [{}, {})", request.spec.id(), row.from(), row.to(), e);
-            settlement.lose(entry);
-            state.fail(request, "The model could not compute this request.");
+    private boolean split(List<StepPlan.Entry> entries, int[] copies) {
+        int half = entries.size() / 2;
+        boolean first = half > 0 && retry(entries.subList(0, half), copies);
+        return retry(entries.subList(half, entries.size()), copies) || first;
+    }
+
+    /** Computes what it can of some rows; whether that was any. */
+    private boolean retry(List<StepPlan.Entry> entries, int[] copies) {
+        List<StepPlan.Entry> left = new ArrayList<>();
+        for (StepPlan.Entry entry : entries) {
+            if (entry.current()) {
+                left.add(entry);
+            } else {
+                settlement.lose(entry);
+            }
+        }
+        if (left.isEmpty()) {
             return false;
         }
+        List<Batch.Row> part = left.stream().map(StepPlan.Entry::row).toList();
+        StepOutput output;
+        try {
+            output = runner.launch(new Batch(part, copiesFor(part, copies))).await();
+        } catch (RuntimeException e) {
+            tick.run();
+            if (left.size() > 1) {
+                return split(left, copies);
+            }
+            fail(left.getFirst(), e);
+            return false;
+        }
+        tick.run();
+        settle(left, output);
+        return true;
+    }
+
+    private void fail(StepPlan.Entry entry, RuntimeException cause) {
+        ActiveRequest request = entry.sequence().request;
+        Batch.Row row = entry.row();
+        LOG.error("request {} failed: tokens [{}, {})", request.spec.id(), row.from(), row.to(), cause);
+        settlement.lose(entry);
+        state.fail(request, "The model could not compute this request.");
     }
 
     /** Whether the device can still compute anything at all: one token in a block of its own. */
     private boolean deviceWorks() {
         BlockTable table = new BlockTable();
         if (!state.cache.grow(table, 0, 1, new BlockCopies())) {
-            return false;
+            return true; // nobody can tell; those who failed have given their blocks back, so the next time there is one
         }
         try {
             Batch.Row row = new Batch.Row(new int[1], 0, 1, table, List.of(), 0, 0, 0);
@@ -129,16 +157,27 @@ final class StepRunner {
         }
     }
 
-    private static int[] copiesFor(Batch.Row row, int[] copies) {
-        List<Integer> pairs = new ArrayList<>();
+    private static int[] copiesFor(List<Batch.Row> rows, int[] copies) {
+        int[] pairs = new int[copies.length];
+        int size = 0;
         for (int i = 0; i < copies.length; i += 2) {
-            for (int b = 0; b < row.blocks().size(); b++) {
-                if (row.blocks().block(b) == copies[i + 1]) {
-                    pairs.add(copies[i]);
-                    pairs.add(copies[i + 1]);
+            for (Batch.Row row : rows) {
+                if (holds(row.blocks(), copies[i + 1])) {
+                    pairs[size++] = copies[i];
+                    pairs[size++] = copies[i + 1];
+                    break;
                 }
             }
         }
-        return pairs.stream().mapToInt(Integer::intValue).toArray();
+        return Arrays.copyOf(pairs, size);
+    }
+
+    private static boolean holds(BlockTable table, int block) {
+        for (int b = 0; b < table.size(); b++) {
+            if (table.block(b) == block) {
+                return true;
+            }
+        }
+        return false;
     }
 }

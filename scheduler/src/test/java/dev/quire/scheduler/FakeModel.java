@@ -25,7 +25,7 @@ final class FakeModel {
             }
             x ^= sum * 0x85EBCA6BL;
         }
-        int token = (int) Math.floorMod((x ^ x >>> 29) * 0x94D049BB133111EBL >>> 16, (long) VOCAB);
+        int token = (int) Math.floorMod(((x ^ x >>> 29) * 0x94D049BB133111EBL) >>> 16, (long) VOCAB);
         while (contains(draw.forbidden(), token)) {
             token = (token + 1) % VOCAB;
         }
@@ -33,7 +33,7 @@ final class FakeModel {
     }
 
     static float logprob(long prefix, int token) {
-        return -(Math.floorMod(prefix + token, 10_000L)) / 1000f;
+        return -Math.floorMod(prefix + token, 10_000L) / 1000f;
     }
 
     private static boolean contains(int[] tokens, int token) {

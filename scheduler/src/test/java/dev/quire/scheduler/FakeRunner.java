@@ -128,7 +128,8 @@ final class FakeRunner implements ModelRunner {
             draws += row.samples().size();
             scores += row.scoresTo() - row.scoresFrom();
             require(
-                    row.scoresFrom() == row.scoresTo() || row.scoresFrom() >= row.from() && row.scoresTo() <= row.to(),
+                    row.scoresFrom() == row.scoresTo()
+                            || (row.scoresFrom() >= row.from() && row.scoresTo() <= row.to()),
                     "scores outside");
         }
         require(tokens <= limits.maxTokens(), "too many tokens");

@@ -22,7 +22,7 @@ class PolicyTest {
       long prompts come in chunks              | fcfs     | 8      | 4    | 20     | a@0 20+2                        | a0-8 ; a8-16 ; a16-20 ; a20-21
       prompts share a step                     | fcfs     | 8      | 4    | 20     | a@0 3+1, b@0 4+1                | a0-3 b0-4
       a prompt fills what another leaves       | fcfs     | 8      | 4    | 20     | a@0 5+1, b@0 6+1                | a0-5 b0-3 ; b3-6
-      a newcomer joins those generating        | fcfs     | 8      | 4    | 20     | a@0 3+6, b@4 4+2                | a0-3 ; a3-4 ; a4-5 ; a5-6 ; a6-7 b0-4 ; a7-8 b4-5
+      a newcomer joins those generating        | fcfs     | 8      | 4    | 20     | a@0 3+7, b@5 4+2                | a0-3 ; a3-4 ; a4-5 ; a5-6 ; a6-7 ; a7-8 b0-4 ; a8-9 b4-5
       no more rows than allowed                | fcfs     | 8      | 1    | 20     | a@0 2+2, b@0 2+1                | a0-2 ; a2-3 ; b0-2
       the youngest gives up its blocks         | fcfs     | 8      | 4    | 4      | a@0 4+8, b@0 4+8                | a0-4 b0-4 ; a4-5 b4-5 ; a5-6 b5-6 ; a6-7 b6-7 ; a7-8 b7-8 ; a8-9 ; a9-10 ; a10-11 ; b4-9 ; b9-10 ; b10-11
       priority runs the urgent first           | priority | 8      | 1    | 20     | a@0 2+1!5, b@0 2+1!1            | b0-2 ; a0-2
@@ -54,8 +54,8 @@ class PolicyTest {
 
     private static Map<Integer, List<GenerationRequest>> parse(String arrivals) {
         Map<Integer, List<GenerationRequest>> byTurn = new HashMap<>();
-        for (String arrival : arrivals.split(",")) {
-            String[] parts = arrival.trim().split("[@ +!]");
+        for (String arrival : arrivals.split(", ", -1)) {
+            String[] parts = arrival.split("[@ +!]", -1);
             int[] prompt = HandEngine.prompt(parts[0].charAt(0), Integer.parseInt(parts[2]));
             long priority = parts.length > 4 ? Long.parseLong(parts[4]) : 0;
             byTurn.computeIfAbsent(Integer.parseInt(parts[1]), _ -> new ArrayList<>())
