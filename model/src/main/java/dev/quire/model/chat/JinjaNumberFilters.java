@@ -134,7 +134,7 @@ final class JinjaNumberFilters {
                 if (!Double.isFinite(number)) {
                     throw new ChatTemplateException("cannot round " + PythonText.number(number));
                 }
-                double power = Math.pow(10, precision);
+                double power = Math.pow(10, (double) precision);
                 double whole = method.equals("ceil") ? Math.ceil(number * power) : Math.floor(number * power);
                 return whole / power;
             }
