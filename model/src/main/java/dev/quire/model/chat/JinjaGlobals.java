@@ -30,8 +30,9 @@ final class JinjaGlobals {
         scope.set("dict", (Function) arguments -> dict(arguments));
         scope.set("namespace", (Function) this::namespace);
         scope.set("joiner", (Function) this::joiner);
-        scope.set("cycler", unsupported("cycler"));
-        scope.set("lipsum", unsupported("lipsum"));
+        for (String name : List.of("cycler", "lipsum", "self")) {
+            scope.set(name, unsupported(name));
+        }
     }
 
     private static Function unsupported(String name) {

@@ -125,7 +125,11 @@ final class JinjaParser {
     }
 
     private JinjaStatement forBlock() {
+        int start = in.position();
         Target target = targets(false);
+        if (in.mentions(start, "loop")) {
+            throw in.wrong("'loop' cannot be what a loop assigns to");
+        }
         if (!in.skipName("in")) {
             throw in.wrong("expected 'in', found " + in.current().described());
         }
@@ -208,6 +212,9 @@ final class JinjaParser {
             if (!parameters.isEmpty()) {
                 in.expectOperator(",");
             }
+            if (in.current().isName("caller")) {
+                throw in.wrong("'caller' cannot be a parameter");
+            }
             parameters.add(in.expectName());
             if (in.skipOperator("=")) {
                 defaults.add(expressions.expression());
@@ -226,7 +233,7 @@ final class JinjaParser {
         }
         List<Target> several = new ArrayList<>(List.of(first));
         while (in.skipOperator(",")) {
-            if (in.current().isName("in") || in.current().isOperator("=")) {
+            if (in.current().isName("in")) {
                 break;
             }
             several.add(target(fields));

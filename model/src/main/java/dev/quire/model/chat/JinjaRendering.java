@@ -142,6 +142,9 @@ final class JinjaRendering {
         inner.set(JinjaEvaluator.BLOCK_TEXT, text);
         Object value = evaluator.value(filters, inner);
         if (target == null) {
+            if (!JinjaTests.holds("string", value, JinjaArguments.NONE, budget)) {
+                throw new ChatTemplateException("a filter block made a " + PythonValues.typeName(value));
+            }
             write(PythonText.str(value, budget));
         } else {
             assign(target, value, scope);

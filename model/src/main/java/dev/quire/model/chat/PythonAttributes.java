@@ -55,8 +55,8 @@ final class PythonAttributes {
         if (of instanceof String s) {
             budget.work(s.length() / 16);
         }
-        if (index instanceof PythonValues.Markup) {
-            throw new ChatTemplateException("escaped text is not supported as an index");
+        if (of instanceof PythonValues.Markup || index instanceof PythonValues.Markup) {
+            throw new ChatTemplateException("escaped text is not supported here");
         }
         Object item = PythonOperators.item(of, index);
         if (item == null && index instanceof String name) {

@@ -103,13 +103,15 @@ final class PythonFormat {
     }
 
     private static Object field(String name, JinjaArguments arguments) {
-        Object value = Character.isDigit(name.charAt(0))
-                ? (name.length() < 4
-                                && Integer.parseInt(name)
-                                        < arguments.positional().size()
-                        ? arguments.positional().get(Integer.parseInt(name))
-                        : null)
-                : arguments.named().get(name);
+        if (name.indexOf('.') >= 0 || name.indexOf('[') >= 0) {
+            throw new ChatTemplateException("format: looking into '" + name + "' is not supported");
+        }
+        List<Object> positional = arguments.positional();
+        Object value = arguments.named().get(name);
+        if (name.chars().allMatch(c -> c >= '0' && c <= '9') && name.length() < 4) {
+            int position = Integer.parseInt(name);
+            value = position < positional.size() ? positional.get(position) : null;
+        }
         if (value == null) {
             throw new ChatTemplateException("the format names '" + name + "', which is not among the arguments");
         }

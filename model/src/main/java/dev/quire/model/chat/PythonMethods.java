@@ -70,7 +70,7 @@ final class PythonMethods {
             case String s when TEXT.contains(name) -> arguments -> text(s, name, arguments, budget);
             case Map<?, ?> map
             when DICT.contains(name) -> arguments -> dict(PythonValues.dict(map), name, arguments, budget);
-            case List<?> list when LIST.contains(name) -> arguments -> list(list, name, arguments, budget);
+            case List<?> list when LIST.contains(name) && !(list instanceof Tuple && name.equals("copy")) -> arguments -> list(list, name, arguments, budget);
             default -> null;
         };
     }
@@ -312,6 +312,11 @@ final class PythonMethods {
             case "isalpha" -> Character.isLetter(c);
             case "isalnum" -> Character.isLetterOrDigit(c) || isNumeric(c);
             case "isnumeric" -> isNumeric(c);
+            case "isdigit" ->
+                Character.isDigit(c)
+                        || (Character.getType(c) == Character.OTHER_NUMBER
+                                && Character.getNumericValue(c) >= 0
+                                && Character.getNumericValue(c) <= 9);
             default -> Character.isDigit(c);
         };
     }

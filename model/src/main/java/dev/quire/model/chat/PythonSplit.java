@@ -74,7 +74,7 @@ final class PythonSplit {
             }
             budget.step();
             if (words.size() == most) {
-                words.add(PythonText.strip(s.substring(at), false, true));
+                words.add(s.substring(at));
                 return words;
             }
             int start = at;

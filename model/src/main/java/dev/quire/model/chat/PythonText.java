@@ -1,6 +1,7 @@
 package dev.quire.model.chat;
 
 import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.List;
 import java.util.Map;
 
@@ -143,6 +144,8 @@ final class PythonText {
             return 1 / d < 0 ? "-0.0" : "0.0";
         }
         BigDecimal exact = new BigDecimal(Double.toString(d)).stripTrailingZeros();
+        BigDecimal shorter = exact.round(new MathContext(1)); // Java has two digits where one would do
+        exact = exact.precision() == 2 && shorter.doubleValue() == d ? shorter : exact;
         String digits = exact.unscaledValue().abs().toString();
         int exponent = digits.length() - 1 - exact.scale();
         String sign = d < 0 ? "-" : "";
