@@ -1,5 +1,8 @@
 package dev.quire.model;
 
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
 /**
  * How a model is loaded.
  *
@@ -13,6 +16,7 @@ package dev.quire.model;
  * @param maxBatchedTokens tokens in one step
  * @param maxSequences sequences in one step
  * @param highPrecision 15-bit instead of 8-bit activations for quantised weights
+ * @param chatTemplate a file with the chat template to use; null = the model's own
  */
 public record LoadOptions(
         String device,
@@ -24,7 +28,8 @@ public record LoadOptions(
         int maxModelLen,
         int maxBatchedTokens,
         int maxSequences,
-        boolean highPrecision) {
+        boolean highPrecision,
+        @Nullable Path chatTemplate) {
     /** What {@code quire serve} does without flags. */
-    public static final LoadOptions DEFAULTS = new LoadOptions("auto", "auto", 0, 0, "auto", 16, 0, 2048, 128, false);
+    public static final LoadOptions DEFAULTS = new LoadOptions("auto", "auto", 0, 0, "auto", 16, 0, 2048, 128, false, null);
 }

@@ -78,14 +78,21 @@ public final class ModelLoader {
         progress.report("reading the tokenizer", 0);
         if (Files.isDirectory(model)) {
             Tokenizer tokenizer = Tokenizers.fromDirectory(model);
-            ChatFormat chat = ChatFormats.fromDirectory(model);
+            ChatFormat chat = override(model, options);
+            chat = chat == null ? ChatFormats.fromDirectory(model) : chat;
             return loaded(model, tokenizer, chat, loadRunner(model, options, progress));
         }
         try (GgufFile file = GgufFile.open(model)) {
             Tokenizer tokenizer = Tokenizers.fromGguf(file);
-            ChatFormat chat = ChatFormats.fromGguf(file);
+            ChatFormat chat = override(model, options);
+            chat = chat == null ? ChatFormats.fromGguf(file) : chat;
             return loaded(model, tokenizer, chat, loadRunner(file, options, progress));
         }
+    }
+
+    private static @Nullable ChatFormat override(Path model, LoadOptions options) {
+        Path file = options.chatTemplate();
+        return file == null ? null : ChatFormats.fromFile(file, ChatFormats.specialTokens(model));
     }
 
     private static LoadedModel loaded(Path model, Tokenizer tokenizer, @Nullable ChatFormat chat, LoadedRunner loaded) {

@@ -1,6 +1,7 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -81,6 +82,12 @@ public final class Flags {
             defaultValue = "default",
             description = "default, or high: 15-bit activations for quantised weights")
     private String precision = "";
+
+    @Option(
+            names = "--chat-template",
+            paramLabel = "FILE",
+            description = "Jinja template for chats (default: the model's own)")
+    private @Nullable Path chatTemplate;
 
     @Option(
             names = "--max-model-len",
@@ -176,7 +183,7 @@ public final class Flags {
     private String errorStyle = "";
 
     @Option(
-            names = "--drain",
+            names = "--shutdown-timeout",
             defaultValue = "30",
             paramLabel = "SECONDS",
             description = "time for running requests after SIGTERM (default: ${DEFAULT-VALUE})")
@@ -275,7 +282,7 @@ public final class Flags {
         range("--block-size", blockTokens, 16, 256);
         range("--max-request-body-bytes", maxBodyBytes, 1024, Integer.MAX_VALUE / 2);
         range("--sse-keep-alive-interval", sseKeepAlive, 0, 3600);
-        range("--drain", drain, 0, 86400);
+        range("--shutdown-timeout", drain, 0, 86400);
         if (blockTokens % 16 != 0) {
             throw new IllegalArgumentException("--block-size is " + blockTokens + "; it must be a multiple of 16");
         }
@@ -306,7 +313,8 @@ public final class Flags {
                         maxModelLen,
                         maxBatchedTokens,
                         maxSequences,
-                        precision.equals("high")),
+                        precision.equals("high"),
+                        chatTemplate),
                 new ServerConfig.Scheduling(
                         policy.equals("priority") ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
                         prefixCaching,
