@@ -73,6 +73,8 @@ def snippet_cases(templates):
         # An address of an object cannot be expected of anyone.
         if " at 0x" in result.get("text", ""):
             result = {"error": "has no text worth having"}
+        if template in template_snippets.UNSUPPORTED:
+            result = {"unsupported": True}
         cases.append({"template": template, **result})
     return {"variables": template_snippets.VARIABLES, "cases": cases}
 

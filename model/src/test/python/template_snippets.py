@@ -104,7 +104,7 @@ STATEMENTS = [
     # set
     "{% set x = 1 %}{{ x }}", "{% set x = 1, 2 %}{{ x }}", "{% set x, y = 1, 2 %}{{ y }}{{ x }}", "{% set x, y = l %}{{ x }}", "{% set (x, y) = (1, 2) %}{{ y }}", "{% set x %}a{{ n }}b{% endset %}{{ x }}", "{% set x | upper %}abc{% endset %}{{ x }}", "{% set x | replace('a', 'b') | upper %}aac{% endset %}{{ x }}", "{% set x %}{% set y = 5 %}{{ y }}{% endset %}{{ x }}{{ y }}", "{% set t = 'new' %}{{ t }}", "{% set t = t ~ '!' %}{{ t }}", "{% set ns = namespace(a=1, b='x') %}{% set ns.a = 2 %}{% set ns.c = 3 %}{{ ns.a }}{{ ns.b }}{{ ns.c }}", "{% set d.a = 1 %}", "{% set nope.a = 1 %}", "{% set ns = namespace() %}{% set ns.x %}block{% endset %}{{ ns.x }}", "{% set ns = namespace() %}{% set ns.x, y = 1, 2 %}{{ ns.x }}{{ y }}", "{% set x = y = 1 %}", "{% set x = l %}{% set y = x + [4] %}{{ x }}{{ y }}", "{% set ns = namespace(l=[]) %}{% for x in l %}{% set ns.l = ns.l + [x * 2] %}{% endfor %}{{ ns.l }}", "{% set loop = 5 %}{{ loop }}", "{% set x = 1 %}{% if yes %}{% set x = 2 %}{% endif %}{{ x }}", "{% set messages = messages[1:] %}{{ messages | length }}", "{% set range = 3 %}{{ range }}",
     # macro, call
-    "{% macro m(a, b=2) %}[{{ a }}{{ b }}]{% endmacro %}{{ m(1) }}{{ m(1, 3) }}{{ m(b=5, a=4) }}", "{% macro m(a) %}{{ a }}{{ a is defined }}{% endmacro %}{{ m() }}", "{% macro m(a) %}{{ a.x }}{% endmacro %}{{ m() }}", "{% macro m() %}x{% endmacro %}{{ m(1) }}", "{% macro m() %}x{% endmacro %}{{ m(a=1) }}", "{% macro m(a) %}x{% endmacro %}{{ m(1, a=2) }}", "{% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1, 2, a=3) }}", "{% macro m(a) %}{{ a }}{{ varargs }}{% endmacro %}{{ m(1, 2, 3) }}", "{% macro m(a, b=a) %}{{ b }}{% endmacro %}{{ m(3) }}", "{% macro m(a=n) %}{{ a }}{% endmacro %}{{ m() }}{% set n = 8 %}{{ m() }}",
+    "{% macro m(a, b=2) %}[{{ a }}{{ b }}]{% endmacro %}{{ m(1) }}{{ m(1, 3) }}{{ m(b=5, a=4) }}", "{% macro m(a) %}{{ a }}{{ a is defined }}{% endmacro %}{{ m() }}", "{% macro m(a) %}{{ a.x }}{% endmacro %}{{ m() }}", "{% macro m() %}x{% endmacro %}{{ m(1) }}", "{% macro m() %}x{% endmacro %}{{ m(a=1) }}", "{% macro m(a) %}x{% endmacro %}{{ m(1, a=2) }}", "{% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1, 2, a=3) }}", "{% macro m(a) %}{{ a }}{{ varargs }}{% endmacro %}{{ m(1, 2, 3) }}", "{% macro m(a, b=a) %}{{ b }}{% endmacro %}{{ m(3) }}",
     "{% macro m(x) %}{% set y = x * 2 %}{{ y }}{% endmacro %}{{ m(4) }}{{ y }}", "{% macro fact(k) %}{% if k <= 1 %}1{% else %}{{ k * (fact(k - 1) | int) }}{% endif %}{% endmacro %}{{ fact(5) }}", "{{ m() }}{% macro m() %}x{% endmacro %}", "{% macro m() %}{{ q }}{% endmacro %}{% set q = 1 %}{{ m() }}", "{% set q = 1 %}{% macro m() %}{{ q }}{% endmacro %}{% set q = 2 %}{{ m() }}", "{% macro m() %}  a  {% endmacro %}[{{ m() | trim }}]{{ m() | length }}", "{% macro m() %}{{ caller() }}!{% endmacro %}{% call m() %}body{% endcall %}", "{% macro m() %}{{ caller(1, 2) }}{% endmacro %}{% call(a, b) m() %}{{ a }}+{{ b }}{% endcall %}", "{% macro m() %}{{ caller() }}{% endmacro %}{{ m() }}", "{% macro m() %}x{% endmacro %}{% call m() %}y{% endcall %}", "{% macro m(x) %}<{{ x }}>{{ caller() }}</{{ x }}>{% endmacro %}{% call m('b') %}{{ t }}{% endcall %}", "{% macro m() %}{{ caller is defined }}{% endmacro %}{{ m() }}", "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}B{% endmacro %}{{ a() }}", "{% macro m() %}{% for x in l %}{{ x }}{% endfor %}{% endmacro %}{{ m() }}{{ m() }}", "{% for x in l %}{% macro m() %}{{ x }}{% endmacro %}{{ m() }}{% endfor %}{{ m is defined }}", "{% macro m(a, b) %}{{ a }}{{ b }}{% endmacro %}{{ m(*[1, 2]) }}{{ m(**{'a': 3, 'b': 4}) }}", "{% macro m() %}x{% endmacro %}{{ m is callable }}{{ m.name }}", "{% macro m() %}{% set t = 'in' %}{{ t }}{% endmacro %}{{ m() }}{{ t }}", "{% macro m() %}{{ loop is defined }}{% endmacro %}{% for x in l %}{{ m() }}{% endfor %}", "{% macro m(a, a2=[]) %}{{ a2 + [a] }}{% endmacro %}{{ m(1) }}{{ m(2) }}", "{% if yes %}{% macro m() %}c{% endmacro %}{% endif %}{{ m() }}", "{% macro m(v) %}{{ v | upper }}{% endmacro %}{% for w in words %}{{ m(w) }}{% endfor %}", "{% macro m() %}{{ caller('x') }}{% endmacro %}{% call(v) m() %}{% set q = v %}{{ q }}{% endcall %}{{ q }}", "{% macro m() %}{{ caller() }}{% endmacro %}{% for x in l %}{% call m() %}{{ x }}{{ loop.index }}{% endcall %}{% endfor %}", "{% macro m(caller) %}{{ caller }}{% endmacro %}{{ m(1) }}",
     # filter, with, raw, comments, generation
     "{% filter upper %}abc{{ t }}{% endfilter %}", "{% filter replace('a', 'b') | upper %}aac{% endfilter %}", "{% filter trim %}  x  {% endfilter %}|", "{% filter upper %}{% set q = 1 %}x{% endfilter %}{{ q }}", "{% with x = 1 %}{{ x }}{% endwith %}{{ x }}", "{% with x = 1, y = n %}{{ x }}{{ y }}{% endwith %}", "{% set x = 5 %}{% with x = 1, y = x %}{{ y }}{% endwith %}{{ x }}", "{% with %}{% set q = 1 %}{{ q }}{% endwith %}{{ q }}", "{% with a, b = 1, 2 %}{% endwith %}",
@@ -114,6 +114,44 @@ STATEMENTS = [
     # combinations
     "{{ (messages | selectattr('role', 'equalto', 'user') | list)[-1].content }}", "{{ messages | map(attribute='role') | join(',') }}", "{{ (messages | last).content }}", "{{ messages[-1]['role'] == 'user' and messages[0].content is string }}", "{{ messages[0]['content'].split('h')[1] }}", "{{ 'system' in (messages | map(attribute='role') | list) }}", "{{ 'system' in messages | map(attribute='role') }}", "{{ messages[1].content or 'nothing' }}", "{{ messages[1].content is none }}", "{{ messages[1].content + 'x' }}", "{{ messages[1].content | length }}", "{{ messages[5].content }}", "{{ messages[0].tool_calls }}", "{{ messages[0].tool_calls is defined and messages[0].tool_calls }}", "{{ messages[0].get('tool_calls', []) | length }}", "{{ (t ~ n) | upper | replace('7', '8') }}", "{{ t | lower | replace(' ', '_') ~ '.txt' }}", "{{ l | map('string') | map('length') | sum }}", "{{ 'abc'[1] ~ 'abc'[-1:] }}", "{{ [[1, 2], [3, 4]] | map('join', '-') | join(';') }}", "{{ {'a': [1, {'b': 2}]} | tojson(indent=2) | indent(4) }}", "{{ '%s' | format(d | tojson) }}", "{{ (n, t)[1] }}", "{{ -n | abs }}", "{{ -(n | abs) }}", "{{ not t is string }}", "{{ n if n is odd else 'even' }}", "{{ [n, t] | join(':') if yes }}", "{{ t.split(' ') | map('first') | join }}", "{{ nested.x.y | map('string') | list }}", "{{ d.get('missing', {}).get('x', 'none') }}", "{{ d.a is defined and d.a == 1 }}", "{{ people | map(attribute='name') | map('lower') | sort | join('<') }}", "{{ lines.strip().split('\\n') | length }}", "{{ uni | upper | lower | title | capitalize }}",
 ]
+
+# What jinja2 renders and we refuse, on purpose.
+UNSUPPORTED = {
+    "{{ 100000000000000000000 }}",
+    "{{ '%c' % 'x' }}",
+    "{{ d.keys() == d.keys() }}",
+    "{{ '{0.a}'.format(d) }}",
+    "{{ t.encode() }}",
+    "{{ '12345678901234567890' | int(base=10) is integer }}",
+    "{{ [html | e] }}",
+    "{{ 'a' | safe + 'b' }}",
+    "{{ html | safe | upper }}",
+    "{{ l | batch(0) | list }}",
+    "{{ t | center(20) }}",
+    "{{ l | random }}",
+    "{{ t | truncate(5) }}",
+    "{{ t | wordcount }}",
+    "{{ l | slice(2) | list }}",
+    "{{ d | xmlattr }}",
+    "{{ people | groupby('age') }}",
+    "{{ t is sameas t }}",
+    "{{ range(3) == range(3) }}",
+    "{{ range(5)[1:3] | list }}",
+    "{{ self }}",
+    "{{ t[] }}",
+    "{% for x in l recursive %}{{ x }}{% endfor %}",
+    "{% for x in l %}{{ loop }}{% break %}{% endfor %}",
+    "{% macro m() %}x{% endmacro %}{{ m is callable }}{{ m.name }}",
+    "{% autoescape true %}{{ html }}{% endautoescape %}",
+    "{% block b %}x{% endblock %}",
+    "{{ ({'k': {'a': 1, 'b': [2]}, (2.5)['name']: 1}) }}",
+    "{{ ((messages).content) }}\n{% filter replace('a', 'b') -%}{{ (yes).content | map('length') | list }} x\n  {%+ endfilter %}{{ none | safe | reverse }} x\n  ",
+    "{{ {'k': 'é😀' | select('string') | list | safe, 2.5: 1} }}",
+    "{{ ((false))[-3:] if not [] | batch(2) | list else (loop).rsplit('l', 1) }}",
+    "{{ -uni if loop else 'a' if (3)[::2] else ([])[1:3] }}",
+    "{{ ed | default('d', true) if {'k': l, loop: 1} else people | join(', ') is lower }}",
+    "{%- macro m(x, z=n) %}{{ (people).content }}\n{%- endmacro %}{{ m((' b ').lstrip()) }}{{ [-yes, (ed).0] }}{{ (0)[-3:] }}  ",
+}
 
 
 def table(text):

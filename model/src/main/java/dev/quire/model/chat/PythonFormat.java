@@ -46,11 +46,18 @@ final class PythonFormat {
             budget.text(out.length());
         }
         matcher.appendTail(out);
-        if (used < positional.size() && !(values instanceof Map<?, ?>)) {
+        if (used < positional.size() && !hasKeys(values)) {
             throw new ChatTemplateException("not all arguments converted during string formatting");
         }
         budget.text(out.length());
         return out.toString();
+    }
+
+    /** What Python takes for a mapping, of which a format need not use all. */
+    private static boolean hasKeys(Object values) {
+        return values instanceof Map<?, ?>
+                || values instanceof PythonValues.Undefined
+                || (values instanceof List<?> && !(values instanceof PythonValues.Tuple));
     }
 
     private static Object named(Object values, String name) {

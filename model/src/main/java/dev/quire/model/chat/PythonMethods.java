@@ -47,6 +47,7 @@ final class PythonMethods {
             "center",
             "partition",
             "rpartition");
+    private static final String RAISED_DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉";
     private static final Set<String> DICT = Set.of("items", "keys", "values", "get", "copy");
     private static final Set<String> LIST = Set.of("index", "count", "copy");
     private static final Set<String> CHANGING = Set.of(
@@ -70,7 +71,9 @@ final class PythonMethods {
             case String s when TEXT.contains(name) -> arguments -> text(s, name, arguments, budget);
             case Map<?, ?> map
             when DICT.contains(name) -> arguments -> dict(PythonValues.dict(map), name, arguments, budget);
-            case List<?> list when LIST.contains(name) && !(list instanceof Tuple && name.equals("copy")) -> arguments -> list(list, name, arguments, budget);
+            case List<?> list
+            when LIST.contains(name) && !(list instanceof Tuple && name.equals("copy")) ->
+                arguments -> list(list, name, arguments, budget);
             default -> null;
         };
     }
@@ -312,11 +315,7 @@ final class PythonMethods {
             case "isalpha" -> Character.isLetter(c);
             case "isalnum" -> Character.isLetterOrDigit(c) || isNumeric(c);
             case "isnumeric" -> isNumeric(c);
-            case "isdigit" ->
-                Character.isDigit(c)
-                        || (Character.getType(c) == Character.OTHER_NUMBER
-                                && Character.getNumericValue(c) >= 0
-                                && Character.getNumericValue(c) <= 9);
+            case "isdigit" -> Character.isDigit(c) || RAISED_DIGITS.indexOf(c) >= 0;
             default -> Character.isDigit(c);
         };
     }
