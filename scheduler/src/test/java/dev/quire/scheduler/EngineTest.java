@@ -319,4 +319,59 @@ class EngineTest {
                         .reason())
                 .isEqualTo(Refusal.Reason.DRAINING);
     }
+
+    @Test
+    void tokensAreDatedWhenTheDeviceHasAnswered() {
+        hand.runner.atAwait = () -> hand.clock.advance(100_000_000);
+        hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 3));
+        hand.run();
+
+        EngineListener.RequestStats stats = hand.finished.getFirst();
+        assertThat(stats.queueNanos()).isZero();
+        assertThat(stats.firstTokenNanos()).isEqualTo(100_000_000);
+        assertThat(stats.decodeNanos()).isEqualTo(200_000_000);
+        assertThat(stats.totalNanos()).isEqualTo(300_000_000);
+    }
+
+    @Test
+    void aSleeperKeepsItsBlocksWhileOnlyRowsAreMissing() {
+        HandEngine one = new HandEngine(EngineConfig.DEFAULTS.withStep(64, 1), new FcfsPolicy(), 400);
+        HandEngine.Reader slow = one.submit(HandEngine.request(HandEngine.prompt('a', 5), 200));
+        HandEngine.Reader quick = one.submit(HandEngine.request(HandEngine.prompt('b', 5), 300));
+        HandEngine.Reader newcomer = one.submit(HandEngine.request(HandEngine.prompt('c', 5), 2));
+        while (!newcomer.ended()) {
+            one.turn();
+            quick.read();
+            newcomer.read();
+        }
+
+        assertThat(quick.ended()).isTrue();
+        assertThat(one.steps).allMatch(step -> step.preemptions() == 0);
+        while (!slow.ended()) {
+            one.turn();
+            slow.read();
+        }
+        assertThat(slow.output(0)).isEqualTo(FakeModel.alone(slow.request, 0, 200));
+    }
+
+    @Test
+    void aSleeperThatHoldsAllBlocksDoesNotKeepANewcomerOut() {
+        HandEngine tiny = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), 20);
+        HandEngine.Reader slow = tiny.submit(HandEngine.request(HandEngine.prompt('a', 5), 75));
+        for (int i = 0; i < 80; i++) {
+            tiny.turn();
+        }
+        assertThat(tiny.freeBlocks()).isLessThan(5);
+        HandEngine.Reader newcomer = tiny.submit(HandEngine.request(HandEngine.prompt('b', 40), 40));
+        for (int i = 0; i < 50; i++) {
+            tiny.turn();
+        }
+        assertThat(newcomer.read().output(0)).hasSize(40);
+
+        while (!slow.ended()) {
+            slow.read();
+            tiny.turn();
+        }
+        assertThat(slow.output(0)).isEqualTo(FakeModel.alone(slow.request, 0, 75));
+    }
 }

@@ -51,7 +51,8 @@ class EngineThreadTest {
         assertThat(engine.facts().unfinished()).isZero();
         assertThat(engine.facts().kvUsedBlocks()).isZero();
         assertThat(engine.facts().kvRepairs()).isZero();
-        assertThat(Thread.getAllStackTraces().keySet()).noneMatch(t -> t.getName().equals("quire-engine"));
+        assertThat(Thread.getAllStackTraces().keySet())
+                .noneMatch(t -> t.getName().equals("quire-engine"));
     }
 
     /** One request, read to its end or left half-way; whether it was read to the end. */
@@ -122,9 +123,23 @@ class EngineThreadTest {
         assertThat(reader.generation.next()).isInstanceOf(TokenEvent.Failed.class);
     }
 
+    @Test
+    @Timeout(20)
+    void closingAnIdleEngineEndsItsThread() throws Exception {
+        FakeRunner runner = new FakeRunner(FakeRunner.limits(64, 16, 64));
+        Engine engine = Engine.start(runner, EngineConfig.DEFAULTS, new FcfsPolicy(), EngineListener.NONE);
+        HandEngine.Reader reader = submit(engine, HandEngine.request(HandEngine.prompt('a', 4), 4));
+        while (!reader.ended()) {
+            reader.take(reader.generation.next());
+        }
+        engine.close();
+
+        assertThat(engine.facts().state()).isEqualTo(EngineFacts.State.DEAD);
+        assertThat(engine.drain(Duration.ZERO)).isTrue();
+    }
+
     private static HandEngine.Reader submit(Engine engine, GenerationRequest request) {
-        return new HandEngine.Reader(
-                request, ((Engine.Submission.Accepted) engine.submit(request)).generation());
+        return new HandEngine.Reader(request, ((Engine.Submission.Accepted) engine.submit(request)).generation());
     }
 
     /** Not asserted: machines differ. */

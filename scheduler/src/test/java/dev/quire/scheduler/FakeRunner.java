@@ -23,6 +23,8 @@ final class FakeRunner implements ModelRunner {
     Predicate<Batch.Row> poison = _ -> false;
     /** Rows that make their batch be refused. */
     Predicate<Batch.Row> unfit = _ -> false;
+    /** Batches of more rows are refused, though the limits allow them. */
+    int roomForRows = Integer.MAX_VALUE;
     /** Rows whose logits are not finite. */
     Predicate<Batch.Row> notFinite = _ -> false;
     /** Called at each await, may throw. */
@@ -56,10 +58,8 @@ final class FakeRunner implements ModelRunner {
     public Pending launch(Batch batch) {
         require(!inFlight, "a batch is in flight already");
         check(batch);
-        for (Batch.Row row : batch.rows()) {
-            if (unfit.test(row)) {
-                throw new IllegalArgumentException("does not fit");
-            }
+        if (batch.rows().size() > roomForRows || batch.rows().stream().anyMatch(unfit)) {
+            throw new IllegalArgumentException("does not fit");
         }
         steps++;
         note(batch);

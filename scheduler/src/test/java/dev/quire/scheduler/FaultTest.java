@@ -123,4 +123,50 @@ class FaultTest {
         assertThat(hand.engine.facts().state()).isEqualTo(EngineFacts.State.RUNNING);
         assertThat(r.read().output(0)).hasSize(9);
     }
+
+    @Test
+    void aStepThatIsRunInPartsIsNoStall() {
+        for (int i = 0; i < 8; i++) {
+            hand.submit(HandEngine.request(HandEngine.prompt((char) ('a' + i), 6), 9));
+        }
+        hand.runner.poison = row -> row.to() == 8;
+        boolean[] stalled = {false};
+        hand.runner.atAwait = () -> {
+            hand.clock.advance(1_000_000_000L);
+            stalled[0] |= !hand.engine.facts().healthy();
+        };
+        hand.run();
+
+        assertThat(hand.finished).hasSize(8).allMatch(r -> r.finish() == FinishReason.ERROR);
+        assertThat(stalled[0]).isFalse();
+    }
+
+    @Test
+    void aBadRowIsFoundByHalving() {
+        for (int i = 0; i < 16; i++) {
+            hand.submit(HandEngine.request(HandEngine.prompt((char) ('a' + i), 4), 3));
+        }
+        hand.turn();
+        hand.runner.poison = row -> row.tokens()[0] == 'f' && row.to() == 5;
+        hand.run();
+
+        assertThat(hand.finished.stream().filter(r -> r.finish() == FinishReason.ERROR))
+                .hasSize(1);
+        assertThat(hand.runner.steps).isLessThanOrEqualTo(3 + 2 * 4);
+    }
+
+    @Test
+    void batchesThatAreRefusedStepAfterStepAreServedInParts() {
+        HandEngine wide = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), 1000);
+        HandEngine.Reader a = wide.submit(HandEngine.request(HandEngine.prompt('a', 6), 1500));
+        HandEngine.Reader b = wide.submit(HandEngine.request(HandEngine.prompt('b', 6), 1500));
+        wide.runner.roomForRows = 1;
+        while (wide.turn()) {
+            a.read();
+            b.read();
+        }
+
+        assertThat(a.read().output(0)).isEqualTo(FakeModel.alone(a.request, 0, 1500));
+        assertThat(b.read().output(0)).isEqualTo(FakeModel.alone(b.request, 0, 1500));
+    }
 }

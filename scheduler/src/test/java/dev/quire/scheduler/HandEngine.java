@@ -147,11 +147,34 @@ final class HandEngine {
     /** One turn of the engine, and a check of its books. */
     boolean turn() {
         boolean more = engine.loop().turn();
-        String fault = engine.loop().state.checkBlocks();
+        check(engine.loop().state);
+        return more;
+    }
+
+    private static void check(EngineState state) {
+        String fault = state.checkBlocks();
         if (fault != null) {
             throw new AssertionError(fault);
         }
-        return more;
+        int choices = 0;
+        int sequences = 0;
+        long prompts = 0;
+        for (ActiveRequest request : state.requests) {
+            choices += request.live;
+            prompts += request.inPrefill ? request.spec.prompt().length : 0;
+            for (Sequence sequence : request.choices) {
+                sequences += sequence != null && sequence.state != Sequence.State.ENDED ? 1 : 0;
+            }
+        }
+        require(choices, state.gate.sequences(), "choices that count");
+        require(prompts, state.gate.promptTokens(), "prompt tokens that count");
+        require(sequences, state.running.size() + state.waiting.size(), "sequences that run or wait");
+    }
+
+    private static void require(long expected, long actual, String what) {
+        if (expected != actual) {
+            throw new AssertionError(what + ": " + actual + ", not " + expected);
+        }
     }
 
     /** Turns until nothing is left to do. */

@@ -2,10 +2,12 @@ package dev.quire.scheduler;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -62,5 +64,52 @@ class PolicyTest {
                     .add(HandEngine.request(prompt, 1, Integer.parseInt(parts[3]), priority));
         }
         return byTurn;
+    }
+
+    @Test
+    void thoseWhoseTurnNeverComesRise() {
+        HandEngine hand =
+                new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(Duration.ofSeconds(10)), 20);
+        hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 3));
+        hand.turn();
+        HandEngine.Reader patient = hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 3, 2));
+        int urgent = 0;
+        while (!patient.read().ended()) {
+            assertThat(urgent).isLessThan(60);
+            hand.submit(HandEngine.request(HandEngine.prompt((char) ('c' + urgent++ % 20), 2), 1, 1, 0));
+            hand.clock.advance(1_000_000_000L);
+            hand.turn();
+        }
+
+        assertThat(urgent).isGreaterThan(20);
+        assertThat(hand.finished.stream().filter(r -> r.maxTokens() == 1).count())
+                .isGreaterThan(15);
+    }
+
+    @Test
+    void waitingDoesNotTakeBlocksFromAnEqual() {
+        HandEngine hand =
+                new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(Duration.ofSeconds(1)), 20);
+        hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 1, 2, 5));
+        hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 9, 1));
+        hand.run();
+        hand.submit(HandEngine.request(HandEngine.prompt('c', 2), 1, 9, 1));
+        hand.turn();
+        hand.turn();
+        hand.submit(HandEngine.request(HandEngine.prompt('d', 2), 1, 2, 1));
+        hand.run();
+
+        assertThat(hand.finished).allMatch(r -> r.preemptions() == 0);
+    }
+
+    @Test
+    void prioritiesFarApartAreOrderedToo() {
+        HandEngine hand = new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(), 20);
+        hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 1, 1, Long.MAX_VALUE));
+        hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 2, Long.MIN_VALUE));
+        hand.run();
+
+        assertThat(hand.finished.stream().map(EngineListener.RequestStats::maxTokens))
+                .containsExactly(2, 1);
     }
 }

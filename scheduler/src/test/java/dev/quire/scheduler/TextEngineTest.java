@@ -17,8 +17,7 @@ class TextEngineTest {
     private static final int[] PROMPT = {5, 6, 7};
 
     private final FakeRunner runner = new FakeRunner(FakeRunner.limits(64, 16, 64));
-    private final Engine engine =
-            Engine.start(runner, EngineConfig.DEFAULTS, new FcfsPolicy(), EngineListener.NONE);
+    private final Engine engine = Engine.start(runner, EngineConfig.DEFAULTS, new FcfsPolicy(), EngineListener.NONE);
 
     @AfterEach
     void close() {
@@ -88,7 +87,9 @@ class TextEngineTest {
         final List<Integer> prompt = new ArrayList<>();
         int tokens;
         boolean promptFirst = true;
-        @Nullable Usage usage;
+
+        @Nullable
+        Usage usage;
 
         Said(TextStream stream, int n) throws InterruptedException {
             text = new StringBuilder[n];
@@ -213,8 +214,8 @@ class TextEngineTest {
     void thePromptComesFirstAndWhole() throws Exception {
         SamplingParams params = HandEngine.params(0, false, 1, true);
         int[] prompt = HandEngine.prompt('a', 200);
-        Said said = say(new TextRequest(
-                "t", prompt, params, 2, 2, 0, false, List.of(), new int[0], false, true, 0, null));
+        Said said =
+                say(new TextRequest("t", prompt, params, 2, 2, 0, false, List.of(), new int[0], false, true, 0, null));
 
         assertThat(said.prompt.stream().mapToInt(Integer::intValue).toArray()).isEqualTo(prompt);
         assertThat(said.promptFirst).isTrue();
@@ -226,8 +227,9 @@ class TextEngineTest {
         TextRequest request = new TextRequest(
                 "t", new int[9000], SamplingParams.GREEDY, 1, 1, 0, false, List.of(), new int[0], false, true, 0, null);
 
-        assertThat(texts.start(request)).isInstanceOfSatisfying(TextEngine.Start.Refused.class, refused -> assertThat(
-                        refused.refusal().reason())
-                .isEqualTo(Refusal.Reason.TOO_LONG));
+        assertThat(texts.start(request))
+                .isInstanceOfSatisfying(
+                        TextEngine.Start.Refused.class,
+                        refused -> assertThat(refused.refusal().reason()).isEqualTo(Refusal.Reason.TOO_LONG));
     }
 }
