@@ -7,14 +7,19 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A request's text does not depend on its company: 24 prompts, greedy and seeded, alone and all at once, with one thread
- * and two, with and without prefix hits, and with a KV pool so small that sequences are preempted.
+ * A request's text does not depend on its company: 24 prompts, greedy and seeded, alone and then all at once, with one
+ * thread and two, with and without prefix hits, with a large KV pool and with one so small that sequences are preempted,
+ * in every combination.
  */
 @Tag("model")
 class BatchInvarianceTest {
@@ -29,45 +34,37 @@ class BatchInvarianceTest {
         }
     }
 
-    @Test
-    void promptsTogetherAnswerAsAlone() throws Exception {
-        try (RunningServer server = RunningServer.start("--threads", "2", "--no-enable-prefix-caching");
-                Client client = server.client()) {
-            assertThat(allAtOnce(client)).isEqualTo(alone);
-        }
+    static Stream<Arguments> company() {
+        return Stream.of("1", "2")
+                .flatMap(threads -> Stream.of(true, false)
+                        .flatMap(prefixes -> Stream.of(true, false).map(tiny -> Arguments.of(threads, prefixes, tiny))));
     }
 
-    @Test
-    void oneThreadAnswersAsTwo() throws Exception {
-        try (RunningServer server = RunningServer.start("--threads", "1", "--no-enable-prefix-caching");
-                Client client = server.client()) {
-            assertThat(allAtOnce(client)).isEqualTo(alone);
+    @ParameterizedTest(name = "{0} threads, prefix caching {1}, tiny pool {2}")
+    @MethodSource("company")
+    void allAtOnceAnswerAsAlone(String threads, boolean prefixes, boolean tiny) throws Exception {
+        List<String> flags = new ArrayList<>(List.of("--threads", threads));
+        if (!prefixes) {
+            flags.add("--no-enable-prefix-caching");
         }
-    }
-
-    @Test
-    void prefixHitsChangeNothing() throws Exception {
-        try (RunningServer server = RunningServer.start("--threads", "2");
-                Client client = server.client()) {
-            assertThat(allAtOnce(client)).isEqualTo(alone);
-            assertThat(allAtOnce(client)).isEqualTo(alone);
-            assertThat(client.metric("vllm:prefix_cache_hits_total")).isPositive();
+        if (tiny) {
+            flags.addAll(List.of("--max-model-len", "512", "--kv-cache-memory-bytes", "16M"));
         }
-    }
-
-    @Test
-    void preemptionChangesNothing() throws Exception {
-        try (RunningServer server = RunningServer.start(
-                        "--threads", "2", "--max-model-len", "512", "--kv-cache-memory-bytes", "16M");
+        try (RunningServer server = RunningServer.start(flags.toArray(String[]::new));
                 Client client = server.client()) {
             assertThat(allAtOnce(client)).isEqualTo(alone);
-            assertThat(client.metric("vllm:num_preemptions_total")).isPositive();
+            if (prefixes) {
+                assertThat(allAtOnce(client)).as("once more, on cached prefixes").isEqualTo(alone);
+            }
+            assertThat(client.metric("vllm:prefix_cache_hits_total") > 0).isEqualTo(prefixes);
+            assertThat(client.metric("vllm:num_preemptions_total") > 0).isEqualTo(tiny);
         }
     }
 
     @Test
     void smallStepBudgetsChangeNothing() throws Exception {
-        try (RunningServer server = RunningServer.start("--threads", "2", "--max-num-batched-tokens", "37", "--max-num-seqs", "24");
+        try (RunningServer server =
+                        RunningServer.start("--max-num-batched-tokens", "37", "--max-num-seqs", "24");
                 Client client = server.client()) {
             assertThat(allAtOnce(client)).isEqualTo(alone);
         }
