@@ -8,7 +8,7 @@ final class JinjaBudget {
     private static final int MAX_STEPS = 1_000_000;
     private static final int WORK_PER_ITEM = 8;
     private static final long MAX_WORK = 1L << 27;
-    private static final int MAX_DEPTH = 600;
+    private static final int MAX_DEPTH = 300;
 
     private int steps;
     private long work;

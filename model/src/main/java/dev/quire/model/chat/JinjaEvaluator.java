@@ -141,6 +141,7 @@ final class JinjaEvaluator {
 
     /** @param more named arguments that are not written in the template */
     Object call(JinjaExpression.Call call, JinjaArguments more, JinjaScope scope) {
+        budget.enter();
         Object function = value(call.function(), scope);
         JinjaArguments arguments = arguments(call.arguments(), scope);
         PythonValues.requireDefined(function);
@@ -150,7 +151,9 @@ final class JinjaEvaluator {
         for (Map.Entry<String, Object> named : more.named().entrySet()) {
             name(arguments.named(), named.getKey(), named.getValue());
         }
-        return callable.call(arguments);
+        Object result = callable.call(arguments);
+        budget.leave();
+        return result;
     }
 
     private JinjaArguments arguments(Arguments written, JinjaScope scope) {

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Expressions of a template, by recursive descent; nesting is limited. */
 final class JinjaExpressionParser {
-    private static final int MAX_NESTING = 100;
+    private static final int MAX_NESTING = 50;
     private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
 
     private final JinjaTokens in;

@@ -19,7 +19,7 @@ record JinjaMacro(
         implements PythonValues.Function {
     @Override
     public Object call(JinjaArguments arguments) {
-        JinjaScope inner = new JinjaScope(scope);
+        JinjaScope inner = rendering.inner(body, scope);
         Set<String> used = bind(arguments, inner);
         Set<String> specials = signature.specials();
         Map<Object, Object> others = new LinkedHashMap<>();

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 /** Statements of a template. Size and nesting are limited. */
 final class JinjaParser {
     private static final int MAX_CHARS = 1 << 20;
-    private static final int MAX_NESTING = 100;
+    private static final int MAX_NESTING = 60;
 
     private final JinjaTokens in;
     private final JinjaExpressionParser expressions;

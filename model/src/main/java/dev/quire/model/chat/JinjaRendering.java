@@ -3,9 +3,11 @@ package dev.quire.model.chat;
 import dev.quire.model.chat.JinjaStatement.Target;
 import dev.quire.model.chat.PythonValues.Generator;
 import dev.quire.model.chat.PythonValues.Namespace;
+import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Runs the statements of a template once. One owner. */
@@ -18,17 +20,25 @@ final class JinjaRendering {
     }
 
     private final JinjaBudget budget;
+    private final IdentityHashMap<List<JinjaStatement>, Set<String>> hidden;
     private final JinjaEvaluator evaluator;
     private StringBuilder out = new StringBuilder();
 
-    JinjaRendering(JinjaBudget budget) {
+    /** @param hidden of the template's bodies, as {@link JinjaHiding} finds them */
+    JinjaRendering(JinjaBudget budget, IdentityHashMap<List<JinjaStatement>, Set<String>> hidden) {
         this.budget = budget;
+        this.hidden = hidden;
         this.evaluator = new JinjaEvaluator(budget);
     }
 
-    String render(List<JinjaStatement> template, JinjaScope scope) {
-        run(template, scope);
+    String render(List<JinjaStatement> template, JinjaScope variables) {
+        run(template, inner(template, variables));
         return out.toString();
+    }
+
+    /** A scope for a body. */
+    JinjaScope inner(List<JinjaStatement> body, JinjaScope outer) {
+        return new JinjaScope(outer, hidden.getOrDefault(body, Set.of()));
     }
 
     private Flow run(List<JinjaStatement> body, JinjaScope scope) {
@@ -67,7 +77,7 @@ final class JinjaRendering {
                 return with(with, scope);
             }
             case JinjaStatement.Block block -> {
-                return run(block.body(), new JinjaScope(scope));
+                return run(block.body(), inner(block.body(), scope));
             }
             case JinjaStatement.Break _ -> {
                 return Flow.BREAK;
@@ -97,14 +107,14 @@ final class JinjaRendering {
         boolean completed = false;
         Flow flow = Flow.ON;
         while (flow != Flow.BREAK && state.advance()) {
-            JinjaScope inner = new JinjaScope(scope);
+            JinjaScope inner = inner(loop.body(), scope);
             inner.set("loop", state);
             assign(loop.target(), state.item(), inner);
             flow = run(loop.body(), inner);
             completed |= flow == Flow.ON;
         }
         // As jinja2 has it: only a body that ran to its end keeps the else branch from running.
-        return completed ? Flow.ON : run(loop.otherwise(), new JinjaScope(scope));
+        return completed ? Flow.ON : run(loop.otherwise(), inner(loop.otherwise(), scope));
     }
 
     private Iterator<Object> matching(Iterator<Object> items, Target target, JinjaExpression filter, JinjaScope scope) {
@@ -120,7 +130,7 @@ final class JinjaRendering {
     }
 
     private Flow with(JinjaStatement.With with, JinjaScope scope) {
-        JinjaScope inner = new JinjaScope(scope);
+        JinjaScope inner = inner(with.body(), scope);
         for (int i = 0; i < with.targets().size(); i++) {
             assign(with.targets().get(i), evaluator.value(with.values().get(i), scope), inner);
         }
@@ -132,7 +142,7 @@ final class JinjaRendering {
             JinjaExpression filters, List<JinjaStatement> body, @Nullable Target target, JinjaScope scope) {
         StringBuilder around = out;
         out = new StringBuilder();
-        JinjaScope inner = new JinjaScope(scope);
+        JinjaScope inner = inner(body, scope);
         Flow flow = run(body, inner);
         String text = out.toString();
         out = around;

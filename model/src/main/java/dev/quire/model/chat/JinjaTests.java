@@ -95,7 +95,7 @@ final class JinjaTests {
             case "mapping" -> value instanceof Map<?, ?>;
             case "sequence" -> isSequence(value);
             case "iterable" -> isSequence(value) || isOnlyIterable(value);
-            case "callable" -> value instanceof PythonValues.Function;
+            case "callable" -> value instanceof PythonValues.Function || value instanceof Undefined;
             case "escaped" -> value instanceof Markup;
             case "lower", "upper" ->
                 PythonMethods.is(PythonText.str(value, budget), name.equals("lower") ? "islower" : "isupper");

@@ -171,21 +171,25 @@ class ChatSandboxTest {
         refuses("{{ data }}", Map.of("data", data));
     }
 
-    /** Nothing may rely on a large stack: every template above on a thread that has little. */
+    /** Nothing may rely on a large stack: what recurses deepest, on a thread that has little. */
     @Test
     void needsLittleStack() throws InterruptedException {
         List<Throwable> failures = new ArrayList<>();
         Runnable deepest = () -> {
             for (String template : List.of(
-                    "{{ " + nested("(", "1", ")", 95) + " }}",
-                    nested("{% if 1 %}", "{{ " + nested("[", "1", "]", 95) + " }}", "{% endif %}", 95),
+                    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+                    "{% macro m(n) %}{{ m(n - 1) ~ m(n - 1) if n > 0 }}{% endmacro %}{{ m(1000) }}",
+                    "{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{{ m() }}",
+                    "{% macro m(a=m()) %}{% endmacro %}{{ m() }}",
                     "{% macro m() %}{% if 1 %}{% for x in [1] %}{% filter upper %}{{ [[m() | upper] | join] | join }}"
                             + "{% endfilter %}{% endfor %}{% endif %}{% endmacro %}{{ m() }}",
-                    "{% macro m(x) %}{{ [x] | map('upper') | map('lower') | map('string') | join }}{{ m(x=m) }}"
-                            + "{% endmacro %}{{ m('a') }}",
                     NAMESPACE + "{% for a in range(9999) %}{% set ns.l = ns.l | map('string') | select %}{% endfor %}"
                             + "{{ ns.l | list }}",
-                    "{{ 1" + " + 1".repeat(590) + " }}")) {
+                    NAMESPACE + "{% for a in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson }}",
+                    NAMESPACE + "{% for a in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l < [ns.l] }}",
+                    "{{ 1" + " + 1".repeat(5000) + " }}",
+                    nested("{% if 1 %}", "{{ " + nested("[", "1", "]", 48) + " }}", "{% endif %}", 58),
+                    nested("{% for x in y %}", "{{ " + nested("f(a=", "1", ")", 48) + " }}", "{% endfor %}", 58))) {
                 TemplateGolden.rendered(template, Map.of());
             }
         };
