@@ -188,16 +188,27 @@ public final class Engine implements AutoCloseable {
         if (running == null || running == Thread.currentThread()) {
             return;
         }
+        if (!joined(running)) {
+            LOG.error("the engine thread did not stop within {} ms", JOIN_MILLIS);
+        }
+    }
+
+    /** Waits, interrupted or not: the model must not be closed below a running step. */
+    private static boolean joined(Thread thread) {
+        long deadline = System.nanoTime() + JOIN_MILLIS * 1_000_000;
         boolean interrupted = false;
         try {
-            if (!running.join(Duration.ofMillis(JOIN_MILLIS))) {
-                LOG.error("the engine thread did not stop within {} ms", JOIN_MILLIS);
+            while (true) {
+                try {
+                    return thread.join(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
             }
-        } catch (InterruptedException e) {
-            interrupted = true;
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 

@@ -2,7 +2,6 @@ package dev.quire.scheduler;
 
 import java.util.Comparator;
 import java.util.List;
-import java.util.function.BiPredicate;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -14,22 +13,17 @@ final class OrderedPolicy implements SchedulingPolicy {
     private static final Comparator<SequenceView> ARRIVAL =
             Comparator.comparingLong(SequenceView::arrival).thenComparingInt(SequenceView::choice);
 
+    private final Comparator<SequenceView> rank;
     private final Comparator<SequenceView> order;
-    private final BiPredicate<SequenceView, SequenceView> outranks;
     /** Who could not be admitted by the step before, and whether for want of a row, not of blocks. */
     private @Nullable SequenceView blocked;
 
     private boolean blockedByRows;
 
-    /**
-     * A policy.
-     *
-     * @param rank who goes first; among equals who came first
-     * @param outranks whether the first, waiting, may take what the second, running, has
-     */
-    OrderedPolicy(Comparator<SequenceView> rank, BiPredicate<SequenceView, SequenceView> outranks) {
+    /** @param rank newcomers take what those of lower rank have; among equals who came first is served first */
+    OrderedPolicy(Comparator<SequenceView> rank) {
+        this.rank = rank;
         order = rank.thenComparing(ARRIVAL);
-        this.outranks = outranks;
     }
 
     @Override
@@ -60,7 +54,7 @@ final class OrderedPolicy implements SchedulingPolicy {
                 return true;
             }
             boolean spared = s.paused() || s.preemptions() >= step.preemptionLimit();
-            if (victim == null && !spared && outranks.test(newcomer, s)) {
+            if (victim == null && !spared && rank.compare(newcomer, s) < 0) {
                 victim = s;
             }
         }

@@ -31,15 +31,11 @@ public final class PriorityPolicy implements SchedulingPolicy {
             throw new IllegalArgumentException("level is " + level + ", allowed are times up to an hour");
         }
         levelNanos = level.toNanos();
-        policy = new OrderedPolicy(Comparator.comparingLong(this::rank), this::outranks);
+        policy = new OrderedPolicy(Comparator.comparingLong(this::rank));
     }
 
     private long rank(SequenceView s) {
         return s.arrivedNanos() + Math.clamp(s.priority(), -MOST, MOST) * levelNanos;
-    }
-
-    private boolean outranks(SequenceView newcomer, SequenceView running) {
-        return newcomer.priority() < running.priority() && rank(newcomer) < rank(running);
     }
 
     @Override

@@ -12,6 +12,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -84,13 +85,7 @@ class EngineThreadTest {
     void aReaderIsInterruptible() throws Exception {
         FakeRunner runner = new FakeRunner(FakeRunner.limits(64, 16, 60));
         CountDownLatch release = new CountDownLatch(1);
-        runner.atAwait = () -> {
-            try {
-                release.await();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        };
+        runner.atAwait = () -> hold(release);
         try (Engine engine = Engine.start(runner, EngineConfig.DEFAULTS, new FcfsPolicy(), EngineListener.NONE)) {
             HandEngine.Reader reader = submit(engine, HandEngine.request(HandEngine.prompt('a', 4), 4));
             CountDownLatch interrupted = new CountDownLatch(1);
@@ -136,6 +131,38 @@ class EngineThreadTest {
 
         assertThat(engine.facts().state()).isEqualTo(EngineFacts.State.DEAD);
         assertThat(engine.drain(Duration.ZERO)).isTrue();
+    }
+
+    @Test
+    @Timeout(20)
+    void closingWaitsForTheStepInFlightThoughInterrupted() throws Exception {
+        FakeRunner runner = new FakeRunner(FakeRunner.limits(64, 16, 64));
+        CountDownLatch inStep = new CountDownLatch(1);
+        CountDownLatch release = new CountDownLatch(1);
+        runner.atAwait = () -> {
+            inStep.countDown();
+            hold(release);
+        };
+        Engine engine = Engine.start(runner, EngineConfig.DEFAULTS, new FcfsPolicy(), EngineListener.NONE);
+        submit(engine, HandEngine.request(HandEngine.prompt('a', 4), 4));
+        inStep.await();
+        Thread.ofVirtual().start(() -> {
+            LockSupport.parkNanos(100_000_000);
+            release.countDown();
+        });
+        Thread.currentThread().interrupt();
+        engine.close();
+
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(engine.facts().state()).isEqualTo(EngineFacts.State.DEAD);
+    }
+
+    private static void hold(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static HandEngine.Reader submit(Engine engine, GenerationRequest request) {

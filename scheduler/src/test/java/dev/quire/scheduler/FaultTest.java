@@ -132,7 +132,7 @@ class FaultTest {
         hand.runner.poison = row -> row.to() == 8;
         boolean[] stalled = {false};
         hand.runner.atAwait = () -> {
-            hand.clock.advance(1_000_000_000L);
+            hand.clock.advance(2_000_000_000L);
             stalled[0] |= !hand.engine.facts().healthy();
         };
         hand.run();

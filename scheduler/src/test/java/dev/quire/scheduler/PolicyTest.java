@@ -87,19 +87,17 @@ class PolicyTest {
     }
 
     @Test
-    void waitingDoesNotTakeBlocksFromAnEqual() {
+    void thoseWhoHaveRisenAreNotPutAsideByTheUrgent() {
         HandEngine hand =
-                new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(Duration.ofSeconds(1)), 20);
-        hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 1, 2, 5));
-        hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 9, 1));
-        hand.run();
-        hand.submit(HandEngine.request(HandEngine.prompt('c', 2), 1, 9, 1));
+                new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(Duration.ofSeconds(10)), 20);
+        hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 1, 12, 2));
         hand.turn();
-        hand.turn();
-        hand.submit(HandEngine.request(HandEngine.prompt('d', 2), 1, 2, 1));
+        hand.clock.advance(21_000_000_000L);
+        hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 2, 0));
         hand.run();
 
-        assertThat(hand.finished).allMatch(r -> r.preemptions() == 0);
+        assertThat(hand.finished.stream().map(EngineListener.RequestStats::maxTokens))
+                .containsExactly(12, 2);
     }
 
     @Test
