@@ -67,7 +67,8 @@ class BatchInvarianceTest {
 
     @Test
     void smallStepBudgetsChangeNothing() throws Exception {
-        try (RunningServer server = RunningServer.start("--threads", "2", "--max-num-batched-tokens", "37", "--max-num-seqs", "24");
+        try (RunningServer server = RunningServer.start(
+                        "--threads", "2", "--max-num-batched-tokens", "37", "--max-num-seqs", "24");
                 Client client = server.client()) {
             assertThat(allAtOnce(client)).isEqualTo(alone);
         }
