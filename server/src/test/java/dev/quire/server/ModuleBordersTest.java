@@ -115,7 +115,9 @@ class ModuleBordersTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("rules")
     void theRuleHolds(String name, ArchRule rule) {
-        assertThat(rule.evaluate(PRODUCT).getFailureReport().getDetails()).as(name).isEmpty();
+        assertThat(rule.evaluate(PRODUCT).getFailureReport().getDetails())
+                .as(name)
+                .isEmpty();
     }
 
     @ParameterizedTest(name = "{0}")

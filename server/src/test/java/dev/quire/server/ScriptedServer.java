@@ -35,8 +35,7 @@ final class ScriptedServer implements AutoCloseable {
             http = HttpServer.start(
                     options,
                     new Router(
-                            ApiRoutes.all(
-                                    new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), meters, "1.2.3"),
+                            ApiRoutes.all(new ApiSurface(slot, live, ErrorStyle.VLLM, "quire-1.2.3"), meters, "1.2.3"),
                             (status, message) -> ErrorStyle.VLLM.body(new ApiError.Edge(status, message)),
                             meters.http()));
         } catch (IOException e) {

@@ -56,6 +56,31 @@ final class Client implements AutoCloseable {
                 .sum();
     }
 
+    /** Waits until nothing runs, waits or holds blocks; fails when that is not so within a second. */
+    void awaitIdle() throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + Duration.ofSeconds(1).toNanos();
+        String left = left();
+        while (!left.isEmpty()) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("after a second there is still " + left);
+            }
+            Thread.sleep(10);
+            left = left();
+        }
+    }
+
+    private String left() throws IOException, InterruptedException {
+        StringBuilder left = new StringBuilder();
+        for (String name :
+                List.of("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc")) {
+            double value = metric(name);
+            if (value != 0) {
+                left.append(name).append(' ').append(value).append(' ');
+            }
+        }
+        return left.toString();
+    }
+
     /**
      * Streams a completion and notes when each chunk with a choice arrived.
      *

@@ -29,6 +29,10 @@ final class RunningServer implements AutoCloseable {
         return new RunningServer(server);
     }
 
+    int port() {
+        return server.port();
+    }
+
     Client client() {
         return new Client(server.port());
     }
