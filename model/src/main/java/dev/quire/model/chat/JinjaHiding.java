@@ -12,8 +12,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the variables that a block hides from the blocks in it until it sets them. To jinja2 a block that sets a variable
- * without having read it has one of its own, also for a loop or macro in it that runs before.
+ * Finds the variables that a block hides from the blocks in it until it sets them. To jinja2 a block that sets a
+ * variable without having read it has one of its own, also for a loop or macro in it that runs before.
  */
 final class JinjaHiding {
     private final @Nullable JinjaHiding outer;
