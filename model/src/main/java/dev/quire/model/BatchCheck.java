@@ -6,22 +6,20 @@ import dev.quire.model.sampling.SamplingParams;
 final class BatchCheck {
     private final ModelRunner.Limits limits;
     private final int vocab;
-    private final int maxExtras;
     private long tokens;
     private long scores;
     private long draws;
     private long biases;
     private long counts;
 
-    private BatchCheck(ModelRunner.Limits limits, int vocab, int maxExtras) {
+    private BatchCheck(ModelRunner.Limits limits, int vocab) {
         this.limits = limits;
         this.vocab = vocab;
-        this.maxExtras = maxExtras;
     }
 
     /** @throws IllegalArgumentException naming the row and the number that does not fit */
-    static void check(Batch batch, ModelRunner.Limits limits, int vocab, int maxExtras) {
-        BatchCheck check = new BatchCheck(limits, vocab, maxExtras);
+    static void check(Batch batch, ModelRunner.Limits limits, int vocab) {
+        BatchCheck check = new BatchCheck(limits, vocab);
         int rows = batch.rows().size();
         atMost("rows", rows, limits.maxSequences());
         require(rows > 0, "a batch needs a row");
@@ -32,8 +30,8 @@ final class BatchCheck {
         atMost("tokens", check.tokens, limits.maxTokens());
         atMost("scored positions", check.scores, limits.maxScores());
         atMost("draws", check.draws, limits.maxDraws());
-        atMost("biases and forbidden tokens", check.biases, maxExtras);
-        atMost("counted tokens", check.counts, maxExtras);
+        atMost("biases and forbidden tokens", check.biases, limits.maxExtras());
+        atMost("counted tokens", check.counts, limits.maxExtras());
     }
 
     private static void atMost(String what, long n, long most) {
@@ -119,6 +117,7 @@ final class BatchCheck {
         if (draw.counts() != null && params.usesCounts()) {
             counts += draw.counts().size();
         }
-        require(biases <= maxExtras && counts <= maxExtras, "more than " + maxExtras + " biases or counted tokens");
+        int most = limits.maxExtras();
+        require(biases <= most && counts <= most, "more than " + most + " biases or counted tokens");
     }
 }

@@ -23,7 +23,6 @@ final class DeviceRunner implements ModelRunner {
 
     private final Model model;
     private final Limits limits;
-    private final int maxExtras;
     private final Slot[] slots;
     private int next;
     private @Nullable Slot running;
@@ -31,26 +30,19 @@ final class DeviceRunner implements ModelRunner {
     DeviceRunner(Model model, Limits limits) {
         this.model = model;
         this.limits = limits;
-        maxExtras = maxExtras(limits, model.logits.cols());
         Step.Limits capacity = new Step.Limits(
                 limits.maxTokens(),
                 limits.maxSequences(),
                 Math.ceilDiv(limits.maxModelLen(), limits.blockTokens()),
                 logitsRows(limits),
                 limits.maxScores() + limits.maxDraws(),
-                maxExtras);
+                limits.maxExtras());
         slots = new Slot[] {new Slot(model.backend.newStep(capacity)), new Slot(model.backend.newStep(capacity))};
     }
 
     /** Rows of logits that one step may ask for. */
     static int logitsRows(Limits limits) {
         return limits.maxScores() + limits.maxSequences();
-    }
-
-    // Penalties list every distinct token of a sequence; beyond a million entries a step would be all lists.
-    private static int maxExtras(Limits limits, int vocab) {
-        long each = 1024L + Math.min(limits.maxModelLen(), vocab);
-        return (int) Math.min(1 << 20, limits.maxDraws() * each);
     }
 
     @Override
@@ -63,7 +55,7 @@ final class DeviceRunner implements ModelRunner {
         if (running != null) {
             throw new IllegalStateException("a batch is in flight");
         }
-        BatchCheck.check(batch, limits, model.logits.cols(), maxExtras);
+        BatchCheck.check(batch, limits, model.logits.cols());
         Slot slot = slots[next];
         fill(slot.step, batch);
         model.backend.submit(model.program, slot.step);

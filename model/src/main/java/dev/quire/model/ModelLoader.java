@@ -34,6 +34,8 @@ public final class ModelLoader {
     private static final long MAX_ROPE_FLOATS = 1L << 28;
     private static final long MAX_SCORE_BYTES = 64L << 20;
     private static final int MAX_SCORES = 256;
+    private static final long MAX_BIASES = 1024;
+    private static final long MAX_EXTRAS = 1 << 20;
 
     /** A model that runs token ids; what {@link LoadedModel} is without a tokenizer. */
     record LoadedRunner(
@@ -213,12 +215,16 @@ public final class ModelLoader {
         // A scored position costs a row of logits; a large vocabulary gets fewer of them.
         long rows = MAX_SCORE_BYTES / ((long) config.vocab() * Float.BYTES);
         int maxScores = Math.clamp(rows, 16, MAX_SCORES);
+        int maxDraws = Math.max(MAX_SCORES, 2 * options.maxSequences());
+        // Penalties list every distinct token of a sequence; beyond a million entries a step would be all lists.
+        long extras = maxDraws * (MAX_BIASES + Math.min(maxModelLen, config.vocab()));
         return new ModelRunner.Limits(
                 options.maxBatchedTokens(),
                 options.maxSequences(),
                 maxModelLen,
                 maxScores,
-                Math.max(MAX_SCORES, 2 * options.maxSequences()),
+                maxDraws,
+                (int) Math.min(MAX_EXTRAS, extras),
                 kv.blocks(),
                 kv.blockTokens());
     }

@@ -10,6 +10,8 @@ public interface ModelRunner extends AutoCloseable {
      * @param maxModelLen positions of one sequence
      * @param maxScores scored positions in one step (rows of logits beyond one per row)
      * @param maxDraws tokens drawn in one step
+     * @param maxExtras biases (forbidden tokens among them) that the draws of one step may list, and as many counted
+     *     tokens
      * @param kvBlocks blocks in the KV cache
      * @param blockTokens positions in a block
      */
@@ -19,6 +21,7 @@ public interface ModelRunner extends AutoCloseable {
             int maxModelLen,
             int maxScores,
             int maxDraws,
+            int maxExtras,
             int kvBlocks,
             int blockTokens) {}
 

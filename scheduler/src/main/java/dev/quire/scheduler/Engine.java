@@ -90,6 +90,14 @@ public final class Engine implements AutoCloseable {
         if (request.n() > choices) {
             return refused(Refusal.Reason.TOO_LONG, "n is " + request.n() + ", but at most " + choices + " fit.", 0);
         }
+        long extras = extras(request, most);
+        if (extras > limits.maxExtras()) {
+            return refused(
+                    Refusal.Reason.TOO_LONG,
+                    "The biases or penalties of " + request.n() + " choices may list " + extras
+                            + " tokens, but at most " + limits.maxExtras() + " fit a step.",
+                    0);
+        }
         if (!gate.enter(request.n())) {
             return refused(
                     Refusal.Reason.OVERLOADED,
@@ -111,6 +119,13 @@ public final class Engine implements AutoCloseable {
             return new Submission.Rejected(refusal);
         }
         return enqueue(request, Math.min(request.maxTokens(), most - prompt));
+    }
+
+    /** The most biases, or tokens counted for penalties, that one step of the request may list. */
+    private static long extras(GenerationRequest request, int most) {
+        long biases = request.params().biasTokens().length + (long) request.endTokens().length;
+        long length = Math.min(most, request.prompt().length + (long) request.maxTokens());
+        return request.n() * Math.max(biases, request.params().usesCounts() ? length : 0);
     }
 
     private Submission enqueue(GenerationRequest request, int maxTokens) {

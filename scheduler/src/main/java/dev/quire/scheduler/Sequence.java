@@ -93,6 +93,13 @@ final class Sequence implements SequenceView {
         return request.maxTokens == 0 ? 0 : request.forked ? 1 : request.spec.n();
     }
 
+    /** Biases or counted tokens, whichever are more, that {@link #nextDraws} would list. */
+    int nextDrawExtras() {
+        int biases = request.spec.params().biasTokens().length + request.spec.endTokens().length;
+        int counted = counts == null ? 0 : counts.size() + ahead;
+        return nextDrawCount() * Math.max(biases, counted);
+    }
+
     /** Makes room for tokens up to {@code to} without the array moving afterwards. */
     void reserve(int to) {
         if (tokens.length < to || tokens == request.spec.prompt()) {

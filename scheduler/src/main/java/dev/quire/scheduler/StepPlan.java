@@ -36,6 +36,7 @@ final class StepPlan implements StepBuilder {
     private int tokensLeft;
     private int rowsLeft;
     private int drawsLeft;
+    private int extrasLeft;
     private int scoresLeft;
     private int chunk;
 
@@ -55,6 +56,7 @@ final class StepPlan implements StepBuilder {
         tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
         rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
         drawsLeft = state.limits.maxDraws();
+        extrasLeft = state.limits.maxExtras();
         scoresLeft = state.limits.maxScores();
         chunk = -1;
     }
@@ -161,7 +163,7 @@ final class StepPlan implements StepBuilder {
         return awaited;
     }
 
-    /** Cuts a row down to what the limits of scores and draws leave. */
+    /** Cuts a row down to what the limits of scores, draws and their lists leave. */
     private int withinOutputs(Sequence s, int from, int wanted) {
         int tokens = wanted;
         if (s.request.scoring(s.scored)) {
@@ -172,7 +174,8 @@ final class StepPlan implements StepBuilder {
             }
         }
         boolean last = from + tokens == s.length + s.ahead;
-        return last && s.nextDrawCount() > drawsLeft ? tokens - 1 : tokens;
+        boolean drawable = s.nextDrawCount() <= drawsLeft && s.nextDrawExtras() <= extrasLeft;
+        return last && !drawable ? tokens - 1 : tokens;
     }
 
     @Override
@@ -288,6 +291,7 @@ final class StepPlan implements StepBuilder {
         Entry entry = new Entry(s, s.epoch, row, count == 1 && to == s.target());
         entries.add(entry);
         count(entry, 1);
+        extrasLeft -= wanted.isEmpty() ? 0 : s.nextDrawExtras();
         s.planned = to;
         s.ahead += wanted.isEmpty() ? 0 : 1;
         s.decidedIn = number;

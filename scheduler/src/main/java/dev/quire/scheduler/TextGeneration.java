@@ -33,6 +33,7 @@ final class TextGeneration implements TextStream {
         final StopMatcher stops;
         final StringBuilder text = new StringBuilder();
         List<TextEvent.TokenText> tokens = new ArrayList<>();
+        int generated;
         boolean ended;
 
         Choice(Tokenizer tokenizer, TextRequest request) {
@@ -99,7 +100,10 @@ final class TextGeneration implements TextStream {
         choice.tokens.add(described(token.token()));
         boolean endToken = token.finish() == FinishReason.STOP;
         boolean hidden = endToken && !request.includeStop();
-        StopMatcher.Match match = choice.stops.push(hidden ? "" : choice.detokenizer.push(id));
+        String text = hidden ? "" : choice.detokenizer.push(id);
+        // Stop strings count like end tokens: not before min_tokens.
+        boolean early = ++choice.generated < request.minTokens();
+        StopMatcher.Match match = early ? new StopMatcher.Match(text, null) : choice.stops.push(text);
         choice.text.append(match.text());
         FinishReason finish = token.finish();
         Object reason = endToken ? stopToken(id) : null;

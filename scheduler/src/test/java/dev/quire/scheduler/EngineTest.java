@@ -3,6 +3,7 @@ package dev.quire.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quire.model.ModelRunner;
+import dev.quire.model.sampling.SamplingParams;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -37,7 +38,7 @@ class EngineTest {
         int[] prompt = HandEngine.prompt('a', 4);
         int[] all = FakeModel.alone(HandEngine.request(prompt, 6), 0, 6);
         HandEngine.Reader r = hand.submit(new GenerationRequest(
-                "x", prompt, dev.quire.model.sampling.SamplingParams.GREEDY, 1, 6, 0, new int[] {all[2]}, 0, null));
+                "x", prompt, SamplingParams.GREEDY, 1, 6, 0, new int[] {all[2]}, 0, null));
         hand.run();
 
         assertThat(r.read().output(0)).containsExactly(all[0], all[1], all[2]);
@@ -90,7 +91,7 @@ class EngineTest {
 
     @Test
     void promptScoresComeInOrderAndWithoutThePrefixCache() {
-        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 4096, 5, 48, 64, 4);
+        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 4096, 5, 48, 4096, 64, 4);
         HandEngine few = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), limits);
         int[] prompt = HandEngine.prompt('a', 18);
         few.submit(HandEngine.request(prompt, 2));
@@ -113,6 +114,33 @@ class EngineTest {
     }
 
     @Test
+    void drawsWhoseListsDoNotFitAStepTakeTurns() {
+        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 4096, 5, 48, 40, 64, 4);
+        HandEngine few = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), limits);
+        SamplingParams penalised =
+                new SamplingParams(0, 1, 0, 0, 1.1f, 0, 0, 1, -1, false, new int[0], new float[0]);
+        List<HandEngine.Reader> readers = new ArrayList<>();
+        for (char first = 'a'; first < 'e'; first++) {
+            readers.add(few.submit(new GenerationRequest(
+                    "p", HandEngine.prompt(first, 12), penalised, 1, 4, 0, new int[0], 0, null)));
+        }
+        List<Integer> listed = new ArrayList<>();
+        few.runner.onLaunch = batch -> listed.add(batch.rows().stream()
+                .flatMap(row -> row.samples().stream())
+                .mapToInt(draw -> draw.counts() == null ? 0 : draw.counts().size())
+                .sum());
+        few.run();
+
+        assertThat(listed).allMatch(n -> n <= 40).anyMatch(n -> n > 20);
+        assertThat(readers).allSatisfy(r -> assertThat(r.read().output(0)).hasSize(4));
+        assertThat(few.engine.submit(new GenerationRequest(
+                        "p", HandEngine.prompt('a', 12), penalised, 3, 4, 0, new int[0], 0, null)))
+                .isInstanceOfSatisfying(
+                        Engine.Submission.Rejected.class,
+                        no -> assertThat(no.refusal().message()).contains("48").contains("40"));
+    }
+
+    @Test
     void maxTokensZeroOnlyScores() {
         int[] prompt = HandEngine.prompt('a', 9);
         HandEngine.Reader r = hand.submit(
@@ -128,7 +156,7 @@ class EngineTest {
 
     @Test
     void outputIsCutAtTheContextAndLongerPromptsAreRefused() {
-        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 20, 5, 48, 64, 4);
+        ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 20, 5, 48, 4096, 64, 4);
         HandEngine small = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), limits);
         HandEngine.Reader r = small.submit(HandEngine.request(HandEngine.prompt('a', 15), 100));
         small.run();

@@ -173,7 +173,7 @@ class EngineThreadTest {
     @Test
     @Timeout(60)
     void printsHowManyTokensPerSecondTheSchedulerItselfManages() throws Exception {
-        FakeRunner runner = new FakeRunner(new ModelRunner.Limits(2048, 128, 4096, 16, 128, 20_000, 16));
+        FakeRunner runner = new FakeRunner(new ModelRunner.Limits(2048, 128, 4096, 16, 128, 1 << 20, 20_000, 16));
         runner.checking = false;
         AtomicLong steps = new AtomicLong();
         EngineListener listener = new EngineListener() {

@@ -46,7 +46,7 @@ final class FakeRunner implements ModelRunner {
     }
 
     static Limits limits(int maxTokens, int maxSequences, int kvBlocks) {
-        return new Limits(maxTokens, maxSequences, 4096, 64, 2 * maxSequences + 16, kvBlocks, 4);
+        return new Limits(maxTokens, maxSequences, 4096, 64, 2 * maxSequences + 16, 1 << 20, kvBlocks, 4);
     }
 
     @Override

@@ -19,7 +19,7 @@ class MixedStepsTest {
     private static final double MOST = 2.5;
     private static final int PROMPT = 4000;
 
-    private final FakeRunner runner = new FakeRunner(new ModelRunner.Limits(2048, 64, 8192, 64, 64, 8192, 16));
+    private final FakeRunner runner = new FakeRunner(new ModelRunner.Limits(2048, 64, 8192, 64, 64, 1 << 20, 8192, 16));
     private final ManualClock clock = new ManualClock();
     private final List<Double> gaps = new ArrayList<>();
     private final List<Generation> streams = new ArrayList<>();

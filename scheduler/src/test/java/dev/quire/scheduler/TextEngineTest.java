@@ -174,6 +174,17 @@ class TextEngineTest {
     }
 
     @Test
+    void aStopStringBeforeMinTokensIsText() throws Exception {
+        int[] tokens = alone(0, 9);
+        List<String> stops = List.of("<" + tokens[1] + ">", "<" + tokens[4] + ">");
+        Said said = say(new TextRequest(
+                "t", PROMPT, SamplingParams.GREEDY, 1, 9, 4, false, stops, new int[0], false, true, 0, null));
+
+        assertThat(said.text[0]).hasToString(text(tokens, 4));
+        assertThat(said.reason[0]).isEqualTo(stops.get(1));
+    }
+
+    @Test
     void theStopStringStaysWhenAskedFor() throws Exception {
         int[] tokens = alone(0, 9);
         Said said = say(request(1, 9, List.of("<" + tokens[1] + ">"), new int[0], true));
