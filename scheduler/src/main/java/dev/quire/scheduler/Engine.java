@@ -108,7 +108,7 @@ public final class Engine implements AutoCloseable {
         Refusal refusal = closed();
         if (refusal == null && !gate.enterPrompt(prompt)) {
             refusal = new Refusal(
-                    Refusal.Reason.OVERLOADED,
+                    Refusal.Reason.OVERLOADED_TOKENS,
                     "The queue is full: " + gate.promptTokens() + " prompt tokens are waiting, at most "
                             + config.maxQueuedTokens() + " may.",
                     RETRY_SECONDS);

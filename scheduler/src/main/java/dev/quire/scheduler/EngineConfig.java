@@ -1,5 +1,7 @@
 package dev.quire.scheduler;
 
+import java.time.Duration;
+
 /**
  * How the engine schedules. What the device can hold is not here: it comes with the runner's limits, and the smaller of
  * two numbers counts.
@@ -91,6 +93,22 @@ public record EngineConfig(
                 maxStepNanos,
                 maxUnread,
                 slowReaderNanos,
+                preemptionLimit,
+                stallNanos);
+    }
+
+    /** The same with another time for consumers that read nothing. */
+    public EngineConfig withSlowReaders(Duration slowReader) {
+        return new EngineConfig(
+                maxBatchedTokens,
+                maxSequences,
+                maxQueuedSequences,
+                maxQueuedTokens,
+                prefixCaching,
+                stepStretch,
+                maxStepNanos,
+                maxUnread,
+                slowReader.toNanos(),
                 preemptionLimit,
                 stallNanos);
     }

@@ -10,8 +10,10 @@ package dev.quire.scheduler;
 public record Refusal(Reason reason, String message, int retryAfterSeconds) {
     /** Kinds of refusal. */
     public enum Reason {
-        /** The queue is full. */
+        /** Too many sequences are unfinished. */
         OVERLOADED,
+        /** Too many prompt tokens wait. */
+        OVERLOADED_TOKENS,
         /** The server is going down. */
         DRAINING,
         /** Longer than the model's context or the KV cache. */

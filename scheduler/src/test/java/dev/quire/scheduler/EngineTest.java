@@ -196,7 +196,7 @@ class EngineTest {
         two.submit(HandEngine.request(HandEngine.prompt('a', 9), 9));
         two.submit(HandEngine.request(HandEngine.prompt('b', 9), 9));
         assertThat(two.refusal(HandEngine.request(HandEngine.prompt('c', 1), 1)).reason())
-                .isEqualTo(Refusal.Reason.OVERLOADED);
+                .isEqualTo(Refusal.Reason.OVERLOADED_TOKENS);
         two.turn();
         two.turn();
         two.submit(HandEngine.request(HandEngine.prompt('c', 1), 1));

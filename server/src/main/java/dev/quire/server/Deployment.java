@@ -81,7 +81,8 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
         return EngineConfig.DEFAULTS
                 .withStep(config.load().maxBatchedTokens(), config.load().maxSequences())
                 .withQueue(asked.maxQueuedRequests(), asked.maxQueuedTokens())
-                .withPrefixCaching(asked.prefixCaching());
+                .withPrefixCaching(asked.prefixCaching())
+                .withSlowReaders(config.edge().clientTimeout());
     }
 
     private static SchedulingPolicy policy(ServerConfig config) {
@@ -111,9 +112,7 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
         return switch (texts.start(request)) {
             case TextEngine.Start.Started(var stream) -> new TextSource.Start.Started(stream);
             case TextEngine.Start.Refused(Refusal refusal) -> {
-                if (refusal.reason() == Refusal.Reason.OVERLOADED) {
-                    meters.refused();
-                }
+                meters.refused(refusal.reason());
                 yield new TextSource.Start.Refused(refusal);
             }
         };

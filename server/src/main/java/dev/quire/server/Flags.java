@@ -170,6 +170,14 @@ public final class Flags {
     private long maxBodyBytes;
 
     @Option(
+            names = "--client-timeout",
+            defaultValue = "60",
+            paramLabel = "SECONDS",
+            description =
+                    "time after which a client that stops sending or reading is dropped (default: ${DEFAULT-VALUE})")
+    private int clientTimeout;
+
+    @Option(
             names = "--sse-keep-alive-interval",
             defaultValue = "15",
             paramLabel = "SECONDS",
@@ -281,6 +289,7 @@ public final class Flags {
         range("--max-num-queued-tokens", maxQueuedTokens, 0, Long.MAX_VALUE);
         range("--block-size", blockTokens, 16, 256);
         range("--max-request-body-bytes", maxBodyBytes, 1024, Integer.MAX_VALUE / 2);
+        range("--client-timeout", clientTimeout, 1, 3600);
         range("--sse-keep-alive-interval", sseKeepAlive, 0, 3600);
         range("--shutdown-timeout", drain, 0, 86400);
         if (blockTokens % 16 != 0) {
@@ -325,6 +334,7 @@ public final class Flags {
                         List.copyOf(keys),
                         rootPath,
                         (int) maxBodyBytes,
+                        Duration.ofSeconds(clientTimeout),
                         Duration.ofSeconds(sseKeepAlive),
                         errorStyle.equals("openai")),
                 Map.copyOf(environment));

@@ -133,10 +133,10 @@ public final class QuireServer {
                 edge.apiKeys(),
                 edge.maxBodyBytes(),
                 usual.maxConnections(),
-                usual.headerTimeout(),
-                usual.bodyTimeout(),
+                edge.clientTimeout(),
+                edge.clientTimeout(),
                 usual.keepAliveTimeout(),
-                usual.writeTimeout(),
+                edge.clientTimeout(),
                 edge.sseKeepAlive());
     }
 
@@ -209,10 +209,10 @@ public final class QuireServer {
             slot.drain();
             http.drain();
             Duration patience = code == STOPPED ? config.engine().drain() : LAST_WORDS;
-            if (!live.awaitNone(patience)) {
+            if (!http.awaitAnswered(patience)) {
                 LOG.warn("{} requests are cut off", live.count());
                 live.endAll();
-                live.awaitNone(LAST_WORDS);
+                http.awaitAnswered(LAST_WORDS);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -55,9 +55,15 @@ public record ServerConfig(
      * @param apiKeys empty = no key needed
      * @param rootPath prefix that a proxy may leave on paths; empty = none
      * @param maxBodyBytes of a request
+     * @param clientTimeout a client that neither sends what it has begun nor takes what it is sent for so long is dropped
      * @param sseKeepAlive idle time after which a stream gets a comment; zero = never
      * @param openAiErrors error bodies as OpenAI writes them instead of vLLM's
      */
     public record Edge(
-            List<String> apiKeys, String rootPath, int maxBodyBytes, Duration sseKeepAlive, boolean openAiErrors) {}
+            List<String> apiKeys,
+            String rootPath,
+            int maxBodyBytes,
+            Duration clientTimeout,
+            Duration sseKeepAlive,
+            boolean openAiErrors) {}
 }

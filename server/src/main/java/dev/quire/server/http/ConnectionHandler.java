@@ -5,6 +5,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOutboundBuffer;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
@@ -12,6 +13,7 @@ import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
+import io.netty.handler.codec.http.HttpObject;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseStatus;
@@ -54,6 +56,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     private Phase phase = Phase.HEADER;
     private boolean sawBytes;
     private boolean inputEnded;
+    private long untakenBytes;
 
     ConnectionHandler(HttpServer server, Channel channel) {
         this.server = server;
@@ -155,12 +158,23 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         reply.headers().forEach((name, value) -> response.headers().set(name, value));
         response.headers().set(HttpHeaderNames.CONTENT_TYPE, reply.contentType());
         response.headers().set(HttpHeaderNames.CONTENT_LENGTH, reply.body().length);
+        finish(exchange, response);
+    }
+
+    /** Sends the last of an answer; a client that stops taking it is dropped. Any thread. */
+    void finish(Exchange exchange, HttpObject last) {
         channel.eventLoop().execute(() -> {
+            var _ = channel.writeAndFlush(last).addListener(whenSent(exchange));
             if (current == exchange) {
+                untakenBytes = untaken();
                 deadline.set(server.options().writeTimeout());
             }
-            var _ = channel.writeAndFlush(response).addListener(whenSent(exchange));
         });
+    }
+
+    private long untaken() {
+        ChannelOutboundBuffer buffer = channel.unsafe().outboundBuffer();
+        return buffer == null ? 0 : buffer.totalPendingWriteBytes() - buffer.currentProgress();
     }
 
     /** Sends the head of an event stream. Any thread. */
@@ -192,7 +206,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     }
 
     /** What follows when the last byte of an answer is out. */
-    ChannelFutureListener whenSent(Exchange exchange) {
+    private ChannelFutureListener whenSent(Exchange exchange) {
         return future -> {
             if (!future.isSuccess()) {
                 abort();
@@ -224,6 +238,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
             return false;
         }
         current = null;
+        server.exchanges().ended();
         server.budget().give(exchange.request().bodyCharge());
         server.router().observer().finished(exchange.summary());
         return true;
@@ -274,6 +289,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     private void dispatch(Request request) {
         Exchange exchange = new Exchange(request, this);
         current = exchange;
+        server.exchanges().begun();
         phase = Phase.BUSY;
         deadline.clear();
         server.router().observer().started(request.decision().handler());
@@ -299,7 +315,11 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
 
     private void deadlineMissed() {
         boolean reading = phase == Phase.HEADER || phase == Phase.BODY;
-        if (reading && sawBytes) {
+        long untaken = untaken();
+        if (phase == Phase.BUSY && untaken < untakenBytes) {
+            untakenBytes = untaken;
+            deadline.set(server.options().writeTimeout());
+        } else if (reading && sawBytes) {
             enqueue(assembler.refuseAndClose(408, "The request did not arrive in time."));
         } else {
             abort();

@@ -15,6 +15,8 @@ import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.channels.UnresolvedAddressException;
+import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -23,6 +25,8 @@ import java.util.concurrent.TimeUnit;
 public final class HttpServer implements AutoCloseable {
     private static final int EVENT_LOOPS = 2;
     private static final long MIN_BUDGET_BYTES = 64L << 20;
+    /** Per connection: the kernel would keep megabytes for a client on this machine that does not read. */
+    private static final int SEND_BUFFER_BYTES = 128 * 1024;
 
     private final HttpOptions options;
     private final Router router;
@@ -31,6 +35,7 @@ public final class HttpServer implements AutoCloseable {
     private final EventLoopGroup loops;
     private final ExecutorService workers;
     private final ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+    private final OpenExchanges exchanges = new OpenExchanges();
     private final Channel listener;
     private volatile boolean draining;
 
@@ -64,6 +69,7 @@ public final class HttpServer implements AutoCloseable {
                 .option(ChannelOption.SO_BACKLOG, 1024)
                 .option(ChannelOption.SO_REUSEADDR, true)
                 .childOption(ChannelOption.TCP_NODELAY, true)
+                .childOption(ChannelOption.SO_SNDBUF, SEND_BUFFER_BYTES)
                 .childOption(ChannelOption.AUTO_READ, false)
                 .childOption(ChannelOption.ALLOW_HALF_CLOSURE, true)
                 .childHandler(new ChannelInitializer<SocketChannel>() {
@@ -75,9 +81,9 @@ public final class HttpServer implements AutoCloseable {
         var bound = bootstrap.bind(options.host(), options.port()).awaitUninterruptibly();
         if (!bound.isSuccess()) {
             stopThreads();
-            String reason = bound.cause().getMessage();
-            throw new IOException(
-                    "cannot listen on " + options.host() + ":" + options.port() + ": " + reason, bound.cause());
+            Throwable cause = bound.cause();
+            String reason = cause instanceof UnresolvedAddressException ? "unknown host" : cause.getMessage();
+            throw new IOException("cannot listen on " + options.host() + ":" + options.port() + ": " + reason, cause);
         }
         return bound.channel();
     }
@@ -104,6 +110,11 @@ public final class HttpServer implements AutoCloseable {
     /** From now on every answer closes its connection. */
     public void drain() {
         draining = true;
+    }
+
+    /** Waits until the last byte of every answer is out, at most so long; whether it is. */
+    public boolean awaitAnswered(Duration patience) throws InterruptedException {
+        return exchanges.awaitNone(patience);
     }
 
     /** Closes the port and every connection, and waits for the requests' threads. */
@@ -139,6 +150,10 @@ public final class HttpServer implements AutoCloseable {
 
     BodyBudget budget() {
         return budget;
+    }
+
+    OpenExchanges exchanges() {
+        return exchanges;
     }
 
     ExecutorService workers() {

@@ -59,8 +59,7 @@ public final class SseStream {
             return;
         }
         closed = true;
-        var _ = channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT)
-                .addListener(exchange.connection().whenSent(exchange));
+        exchange.connection().finish(exchange, LastHttpContent.EMPTY_LAST_CONTENT);
     }
 
     boolean closed() {

@@ -49,7 +49,8 @@ public sealed interface ApiError {
     /** What the engine's refusal looks like to the client. */
     static ApiError of(Refusal refusal) {
         return switch (refusal.reason()) {
-            case OVERLOADED, DRAINING -> new Unavailable(refusal.message(), Math.max(1, refusal.retryAfterSeconds()));
+            case OVERLOADED, OVERLOADED_TOKENS, DRAINING ->
+                new Unavailable(refusal.message(), Math.max(1, refusal.retryAfterSeconds()));
             case TOO_LONG -> new TooLong(refusal.message());
             case ENGINE_DEAD -> new Internal(refusal.message(), true);
         };

@@ -1,10 +1,9 @@
 package dev.quire.server.openai;
 
-import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The requests that are generating now, so that a server that goes down can wait for them and then end them. */
+/** The requests that are generating now, so that a server that goes down can end them. */
 public final class LiveRequests {
     private final Set<Generations> running = ConcurrentHashMap.newKeySet();
     private volatile boolean ended;
@@ -18,24 +17,6 @@ public final class LiveRequests {
 
     void remove(Generations generations) {
         running.remove(generations);
-        synchronized (this) {
-            notifyAll();
-        }
-    }
-
-    /** Waits until nothing generates, or the time is over; whether nothing does. */
-    public boolean awaitNone(Duration patience) throws InterruptedException {
-        long deadline = System.nanoTime() + patience.toNanos();
-        synchronized (this) {
-            while (!running.isEmpty()) {
-                long left = deadline - System.nanoTime();
-                if (left <= 0) {
-                    return false;
-                }
-                wait(left / 1_000_000 + 1);
-            }
-        }
-        return true;
     }
 
     /** Requests that are generating. */

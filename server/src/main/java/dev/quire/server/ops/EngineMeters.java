@@ -3,6 +3,7 @@ package dev.quire.server.ops;
 import dev.quire.scheduler.EngineFacts;
 import dev.quire.scheduler.EngineListener;
 import dev.quire.scheduler.FinishReason;
+import dev.quire.scheduler.Refusal;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.Gauge;
@@ -47,9 +48,10 @@ public final class EngineMeters implements EngineListener {
     private final Counter promptTokensCached;
     private final Counter promptTokensComputed;
     private final Counter promptTokensFromCache;
+    private final Counter promptTokensOnDevice;
     private final Counter generationTokens;
     private final Map<FinishReason, Counter> finished = new EnumMap<>(FinishReason.class);
-    private final Counter overloaded;
+    private final Map<Refusal.Reason, Counter> refused = new EnumMap<>(Refusal.Reason.class);
 
     private final DistributionSummary stepTokens;
     private final DistributionSummary firstToken;
@@ -94,6 +96,8 @@ public final class EngineMeters implements EngineListener {
         promptTokensCached = counter("vllm:prompt_tokens_cached", "Of them, those that the prefix cache held");
         promptTokensComputed = bySource("local_compute");
         promptTokensFromCache = bySource("local_cache_hit");
+        promptTokensOnDevice = counter(
+                "vllm:prompt_tokens_cached_by_source", "Cached prompt tokens by where they were", "source", "device");
         generationTokens = counter("vllm:generation_tokens", "Tokens drawn");
         for (FinishReason reason : FinishReason.values()) {
             finished.put(
@@ -104,7 +108,8 @@ public final class EngineMeters implements EngineListener {
                             "finished_reason",
                             reason.name().toLowerCase(Locale.ROOT)));
         }
-        overloaded = counter("vllm:admission_rejections", "Requests refused", "reason", "max_num_queued_reqs");
+        refused.put(Refusal.Reason.OVERLOADED, rejections(name, "max_num_queued_reqs"));
+        refused.put(Refusal.Reason.OVERLOADED_TOKENS, rejections(name, "max_num_queued_tokens"));
 
         stepTokens = summary("vllm:iteration_tokens_total", "Tokens computed in a step", STEP_TOKENS);
         firstToken = summary("vllm:time_to_first_token_seconds", "Arrival to first token", FIRST_TOKEN_SECONDS);
@@ -140,6 +145,9 @@ public final class EngineMeters implements EngineListener {
         waiting(engine, "deferred", f -> 0);
         gauge("vllm:kv_cache_usage_perc", "Share of KV blocks held, 0 to 1", engine, EngineMeters::usage);
         gauge("vllm:gpu_cache_usage_perc", "Former name of vllm:kv_cache_usage_perc", engine, EngineMeters::usage);
+        sleeping("awake", 1);
+        sleeping("weights_offloaded", 0);
+        sleeping("discard_all", 0);
         gauge(
                 "quire:kv_repairs",
                 "Times the KV block counts were wrong and set right; anything but 0 is a bug",
@@ -148,9 +156,12 @@ public final class EngineMeters implements EngineListener {
         gauge("quire:engine_healthy", "1 while the engine serves", engine, f -> f.healthy() ? 1 : 0);
     }
 
-    /** A request was refused because too many are unfinished. Any thread. */
-    public void refused() {
-        overloaded.increment();
+    /** A request was refused; those refused for load are counted. Any thread. */
+    public void refused(Refusal.Reason reason) {
+        Counter counter = refused.get(reason);
+        if (counter != null) {
+            counter.increment();
+        }
     }
 
     @Override
@@ -193,6 +204,7 @@ public final class EngineMeters implements EngineListener {
             promptTokens.increment(prompt);
             promptTokensCached.increment(cached);
             promptTokensFromCache.increment(cached);
+            promptTokensOnDevice.increment(cached);
             promptTokensComputed.increment(prompt - cached);
             requestComputed.record(prompt - cached);
             prefill.record(request.prefillNanos() / 1e9);
@@ -263,6 +275,21 @@ public final class EngineMeters implements EngineListener {
                 .description(description)
                 .tags(tags)
                 .tags(more)
+                .register(registry);
+    }
+
+    private Counter rejections(String name, String reason) {
+        return Counter.builder("vllm:admission_rejections")
+                .description("Requests refused for load, by the limit that was reached")
+                .tags("model_name", name, "reason", reason)
+                .register(registry);
+    }
+
+    private void sleeping(String state, int value) {
+        Gauge.builder("vllm:engine_sleep_state", () -> value)
+                .description("1 for the state the engine is in; it never sleeps")
+                .tags(tags)
+                .tags("sleep_state", state)
                 .register(registry);
     }
 

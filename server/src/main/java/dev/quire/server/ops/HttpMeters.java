@@ -15,10 +15,18 @@ final class HttpMeters implements HttpObserver {
             Set.of("/metrics", "/health", "/livez", "/readyz", "/startupz", "/load", "/ping", "/version");
     private static final double[] SECONDS = {.1, .5, 1, 2.5, 5, 10, 30, 60, 120};
     private static final double[] BYTES = {100, 1000, 10_000, 100_000, 1_000_000, 10_000_000};
+    private static final double[] FINE_SECONDS = {
+        .01, .025, .05, .075, .1, .25, .5, .75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60
+    };
     private final MeterRegistry registry;
+    private final DistributionSummary fine;
 
     HttpMeters(MeterRegistry registry) {
         this.registry = registry;
+        fine = DistributionSummary.builder("http_request_duration_highr_seconds")
+                .description("of all HTTP requests together, in fine steps")
+                .serviceLevelObjectives(FINE_SECONDS)
+                .register(registry);
         record(new Finished("POST", "/v1/completions", 200, 0, 0, 0), false);
     }
 
@@ -43,6 +51,7 @@ final class HttpMeters implements HttpObserver {
         if (happened) {
             counter.increment();
             duration.record(event.nanos() / 1e9);
+            fine.record(event.nanos() / 1e9);
             request.record((double) event.requestBytes());
             response.record((double) event.responseBytes());
         }
