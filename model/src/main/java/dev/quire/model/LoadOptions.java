@@ -31,5 +31,6 @@ public record LoadOptions(
         boolean highPrecision,
         @Nullable Path chatTemplate) {
     /** What {@code quire serve} does without flags. */
-    public static final LoadOptions DEFAULTS = new LoadOptions("auto", "auto", 0, 0, "auto", 16, 0, 2048, 128, false, null);
+    public static final LoadOptions DEFAULTS =
+            new LoadOptions("auto", "auto", 0, 0, "auto", 16, 0, 2048, 128, false, null);
 }

@@ -7,15 +7,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Generates tokens for many requests at once: continuous batching (Orca, Yu et al. 2022) over a paged KV cache. All
  * methods may be called by any thread. The model stays the caller's: close the engine first, then the model.
  */
 public final class Engine implements AutoCloseable {
-    private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
     private static final int RETRY_SECONDS = 1;
     private static final int DRAIN_RETRY_SECONDS = 5;
     private static final long JOIN_MILLIS = 30_000;
@@ -194,7 +191,11 @@ public final class Engine implements AutoCloseable {
         return loop.drained.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
     }
 
-    /** Ends what still runs with an error and stops the engine thread. */
+    /**
+     * Ends what still runs with an error and stops the engine thread.
+     *
+     * @throws IllegalStateException when a step never ends; the model below must then stay open
+     */
     @Override
     public void close() {
         loop.draining = true;
@@ -204,7 +205,7 @@ public final class Engine implements AutoCloseable {
             return;
         }
         if (!joined(running)) {
-            LOG.error("the engine thread did not stop within {} ms", JOIN_MILLIS);
+            throw new IllegalStateException("the engine thread did not stop within " + JOIN_MILLIS + " ms");
         }
     }
 

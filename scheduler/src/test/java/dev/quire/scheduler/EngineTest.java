@@ -37,8 +37,8 @@ class EngineTest {
     void endsAtAnEndTokenWhichIsTheLastToken() {
         int[] prompt = HandEngine.prompt('a', 4);
         int[] all = FakeModel.alone(HandEngine.request(prompt, 6), 0, 6);
-        HandEngine.Reader r = hand.submit(new GenerationRequest(
-                "x", prompt, SamplingParams.GREEDY, 1, 6, 0, new int[] {all[2]}, 0, null));
+        HandEngine.Reader r = hand.submit(
+                new GenerationRequest("x", prompt, SamplingParams.GREEDY, 1, 6, 0, new int[] {all[2]}, 0, null));
         hand.run();
 
         assertThat(r.read().output(0)).containsExactly(all[0], all[1], all[2]);
@@ -117,12 +117,11 @@ class EngineTest {
     void drawsWhoseListsDoNotFitAStepTakeTurns() {
         ModelRunner.Limits limits = new ModelRunner.Limits(64, 16, 4096, 5, 48, 40, 64, 4);
         HandEngine few = new HandEngine(HandEngine.CONFIG, new FcfsPolicy(), limits);
-        SamplingParams penalised =
-                new SamplingParams(0, 1, 0, 0, 1.1f, 0, 0, 1, -1, false, new int[0], new float[0]);
+        SamplingParams penalised = new SamplingParams(0, 1, 0, 0, 1.1f, 0, 0, 1, -1, false, new int[0], new float[0]);
         List<HandEngine.Reader> readers = new ArrayList<>();
         for (char first = 'a'; first < 'e'; first++) {
-            readers.add(few.submit(new GenerationRequest(
-                    "p", HandEngine.prompt(first, 12), penalised, 1, 4, 0, new int[0], 0, null)));
+            readers.add(few.submit(
+                    new GenerationRequest("p", HandEngine.prompt(first, 12), penalised, 1, 4, 0, new int[0], 0, null)));
         }
         List<Integer> listed = new ArrayList<>();
         few.runner.onLaunch = batch -> listed.add(batch.rows().stream()

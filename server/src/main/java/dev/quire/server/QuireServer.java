@@ -209,6 +209,9 @@ public final class QuireServer {
             slot.drain();
             http.drain();
             Duration patience = code == STOPPED ? config.engine().drain() : LAST_WORDS;
+            if (live.count() > 0) {
+                LOG.info("stopping; {} requests may finish within {} s", live.count(), patience.toSeconds());
+            }
             if (!http.awaitAnswered(patience)) {
                 LOG.warn("{} requests are cut off", live.count());
                 live.endAll();
@@ -217,20 +220,24 @@ public final class QuireServer {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
-            http.close();
-            closeModel();
-            meters.close();
-            ended.complete(code);
+            ended.complete(freeAll() ? code : FAILED);
         }
     }
 
-    private void closeModel() {
-        Deployment running = deployment.isCompletedExceptionally() ? null : deployment.getNow(null);
-        if (running == null) {
-            deployment.cancel(false); // the loader, should it still be busy, frees what it has loaded
-            return;
+    private boolean freeAll() {
+        try {
+            http.close();
+            // A loader that is still busy finds the deployment cancelled, and frees what it has loaded.
+            if (!deployment.cancel(false) && !deployment.isCompletedExceptionally()) {
+                deployment.join().close();
+            }
+            return true;
+        } catch (RuntimeException e) {
+            LOG.error("the server did not stop in order", e);
+            return false;
+        } finally {
+            meters.close();
         }
-        running.close();
     }
 
     /** The model and its engine, once they are there. */

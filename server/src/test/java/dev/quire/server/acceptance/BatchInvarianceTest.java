@@ -37,7 +37,8 @@ class BatchInvarianceTest {
     static Stream<Arguments> company() {
         return Stream.of("1", "2")
                 .flatMap(threads -> Stream.of(true, false)
-                        .flatMap(prefixes -> Stream.of(true, false).map(tiny -> Arguments.of(threads, prefixes, tiny))));
+                        .flatMap(
+                                prefixes -> Stream.of(true, false).map(tiny -> Arguments.of(threads, prefixes, tiny))));
     }
 
     @ParameterizedTest(name = "{0} threads, prefix caching {1}, tiny pool {2}")
@@ -54,7 +55,9 @@ class BatchInvarianceTest {
                 Client client = server.client()) {
             assertThat(allAtOnce(client)).isEqualTo(alone);
             if (prefixes) {
-                assertThat(allAtOnce(client)).as("once more, on cached prefixes").isEqualTo(alone);
+                assertThat(allAtOnce(client))
+                        .as("once more, on cached prefixes")
+                        .isEqualTo(alone);
             }
             assertThat(client.metric("vllm:prefix_cache_hits_total") > 0).isEqualTo(prefixes);
             assertThat(client.metric("vllm:num_preemptions_total") > 0).isEqualTo(tiny);
@@ -63,8 +66,7 @@ class BatchInvarianceTest {
 
     @Test
     void smallStepBudgetsChangeNothing() throws Exception {
-        try (RunningServer server =
-                        RunningServer.start("--max-num-batched-tokens", "37", "--max-num-seqs", "24");
+        try (RunningServer server = RunningServer.start("--max-num-batched-tokens", "37", "--max-num-seqs", "24");
                 Client client = server.client()) {
             assertThat(allAtOnce(client)).isEqualTo(alone);
         }

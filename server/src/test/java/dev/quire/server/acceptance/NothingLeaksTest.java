@@ -39,7 +39,9 @@ class NothingLeaksTest {
                 assertThat(client.metric("vllm:num_requests_running")).isZero();
                 assertThat(client.metric("vllm:num_requests_waiting")).isZero();
                 assertThat(client.metric("vllm:kv_cache_usage_perc")).isZero();
-                assertThat(client.metric("quire:kv_repairs")).as("faults that the check found when idle").isZero();
+                assertThat(client.metric("quire:kv_repairs"))
+                        .as("faults that the check found when idle")
+                        .isZero();
                 assertThat(client.metric("vllm:request_success_total")).isGreaterThanOrEqualTo(STREAMS);
             }
             long deadline = System.nanoTime() + Duration.ofSeconds(10).toNanos();
