@@ -33,8 +33,10 @@ newest=$(ls -t "$here"/build.sh "$here"/include/*.h "$here"/cpu/* | head -n 1)
 header=$(ls -t "$here"/build.sh "$here"/include/*.h "$here"/cpu/*.h | head -n 1)
 
 pids=
+linked=
 compile() { # object, source, flags...
   object=$objects/$1.o
+  linked="$linked $object"
   source=$here/cpu/$2
   shift 2
   if [ "$object" -nt "$source" ] && [ "$object" -nt "$header" ]; then return; fi
@@ -72,5 +74,5 @@ wait_all
 # A server that has the old library loaded keeps it: the new one takes its place under the same name.
 # shellcheck disable=SC2086
 $CXX $flags ${QUIRE_CXXFLAGS:-} -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/cpu/exports.map" -Wl,-z,defs \
-  "$objects"/*.o -o "$library.tmp"
+  $linked -o "$library.tmp"
 mv "$library.tmp" "$library"

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -35,6 +36,7 @@ class Memory {
     int64_t live;
   };
   std::vector<Slab> slabs_;
+  std::map<uint64_t, uint64_t> large_;  // base to bytes
 };
 
 /// One operation with what had to be computed before the workers see it.

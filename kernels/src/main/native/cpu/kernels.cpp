@@ -27,7 +27,7 @@ static void part_tiles(const LinearJob& job, const LinearPart& part, int64_t til
   }
 }
 
-static void linear(const LinearJob& job, int64_t item, uint8_t*) {
+static void linear(const LinearJob& job, int64_t item) {
   int64_t tile = item % job.tile_items * job.tiles_per_item;
   const int64_t row = item / job.tile_items * job.rows_per_item;
   const int64_t end = row + job.rows_per_item < job.rows ? row + job.rows_per_item : job.rows;
@@ -45,11 +45,7 @@ static void linear(const LinearJob& job, int64_t item, uint8_t*) {
   }
 }
 
-#define QR_STRING2(x) #x
-#define QR_STRING(x) QR_STRING2(x)
-
 extern const Kernels kKernels;
-const Kernels kKernels = {QR_STRING(QR_LEVEL), quantise, linear, rms_norm, gated,
-                          rope_kv, attention, scan, weigh};
+const Kernels kKernels = {quantise, linear, rms_norm, gated, rope_kv, attention, scan, weigh};
 
 }  // namespace quire::QR_LEVEL

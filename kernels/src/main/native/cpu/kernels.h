@@ -70,9 +70,8 @@ constexpr int kScanBlock = 64;
 constexpr int kSumBlock = 1024;
 
 struct Kernels {
-  const char* name;
   void (*quantise)(const LinearJob& job, int64_t row);
-  void (*linear)(const LinearJob& job, int64_t item, uint8_t* scratch);
+  void (*linear)(const LinearJob& job, int64_t item);
   void (*rms_norm)(const float* x, const float* weight, float* out, int cols, float eps);
   void (*gated)(const float* gate_up, float* out, int inner, int activation);
   void (*rope_kv)(const QrRopeKv& op, const QrStep& step, int flags, int64_t token, float* scratch);
@@ -83,11 +82,6 @@ struct Kernels {
   void (*weigh)(const float* x, int64_t n, float largest, float temperature, float* weights,
                 float* block_sums);
 };
-
-/// Bytes of scratch that one worker needs for a job.
-int64_t linear_scratch_bytes(const LinearJob& job);
-int64_t attention_scratch_bytes(const AttentionJob& job);
-int64_t rope_scratch_bytes(const QrRopeKv& op);
 
 /// Floats in a row of attention scores over `positions` positions, for any level.
 static inline int64_t score_stride(int64_t positions) { return round_up(positions, 64) + 64 + 16; }

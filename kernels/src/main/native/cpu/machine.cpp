@@ -72,8 +72,7 @@ int usable_cores() {
   if (mask == nullptr) return 1;
   int cores = 0;
   if (sched_getaffinity(0, CPU_ALLOC_SIZE(kMaxCpus), mask) == 0) {
-    static bool seen[kMaxCpus];
-    memset(seen, 0, sizeof seen);
+    bool seen[kMaxCpus] = {};
     for (int cpu = 0; cpu < kMaxCpus; cpu++) {
       if (!CPU_ISSET_S(cpu, CPU_ALLOC_SIZE(kMaxCpus), mask)) continue;
       const int core = core_of(cpu);

@@ -32,10 +32,15 @@ void unmap(uint64_t base, uint64_t bytes) { munmap(reinterpret_cast<void*>(base)
 
 Memory::~Memory() {
   for (const Slab& slab : slabs_) unmap(slab.base, slab.bytes);
+  for (const auto& [base, bytes] : large_) unmap(base, bytes);
 }
 
 uint64_t Memory::allocate(uint64_t bytes) {
-  if (bytes >= kHugePage) return bytes > (1ull << 46) ? 0 : map_aligned(round_page(bytes));
+  if (bytes >= kHugePage) {
+    const uint64_t base = bytes > (1ull << 46) ? 0 : map_aligned(round_page(bytes));
+    if (base != 0) large_.emplace(base, round_page(bytes));
+    return base;
+  }
   const uint64_t size = (bytes + 63) / 64 * 64;
   for (Slab& slab : slabs_) {
     if (slab.bytes - slab.used < size) continue;
@@ -51,8 +56,10 @@ uint64_t Memory::allocate(uint64_t bytes) {
 
 bool Memory::release(uint64_t address, uint64_t bytes) {
   if (bytes >= kHugePage) {
-    if (address % kHugePage != 0) return false;
-    unmap(address, round_page(bytes));
+    const auto piece = large_.find(address);
+    if (piece == large_.end() || piece->second != round_page(bytes)) return false;
+    unmap(address, piece->second);
+    large_.erase(piece);
     return true;
   }
   for (size_t i = 0; i < slabs_.size(); i++) {

@@ -109,13 +109,11 @@ void put_codes(const Format& f, const Group& g, int n, int64_t group, uint8_t* c
   }
 }
 
-void pack_plain(const Format& f, const uint8_t* source, int64_t first, int64_t n, int64_t cols,
-                uint8_t* packed) {
-  const int64_t size = f.block_bytes;
-  for (int64_t i = 0; i < n; i++) {
-    const uint8_t* row = source + (first + i) * cols * size;
-    for (int64_t k = 0; k < cols; k++) {
-      memcpy(packed + (k * kTileRows + i) * size, row + k * size, static_cast<size_t>(size));
+template <int kSize>
+void pack_plain(const uint8_t* source, int64_t n, int64_t cols, uint8_t* packed) {
+  for (int64_t k = 0; k < cols; k++) {
+    for (int64_t i = 0; i < n; i++) {
+      memcpy(packed + (k * kTileRows + i) * kSize, source + (i * cols + k) * kSize, kSize);
     }
   }
 }
@@ -145,7 +143,12 @@ void pack_tile(const Format& f, const uint8_t* source, int64_t rows, int64_t col
   const int64_t first = tile * kTileRows;
   const int64_t n = rows - first < kTileRows ? rows - first : kTileRows;
   if (f.code_bits == 0) {
-    pack_plain(f, source, first, n, cols, out);
+    const uint8_t* rows_of_tile = source + first * cols * f.block_bytes;
+    if (f.block_bytes == 4) {
+      pack_plain<4>(rows_of_tile, n, cols, out);
+    } else {
+      pack_plain<2>(rows_of_tile, n, cols, out);
+    }
     return;
   }
   const int64_t row_bytes = cols / f.block_cols * f.block_bytes;

@@ -55,7 +55,7 @@ void linear(const Run& run, const LinearJob& job) {
     run.dev.pool.parallel(job.rows, [&](int64_t row) { run.dev.kernels->quantise(job, row); });
   }
   run.dev.pool.parallel(job.items, [&](int64_t item) {
-    run.dev.kernels->linear(job, item, run.worker.scratch.data());
+    run.dev.kernels->linear(job, item);
   });
 }
 

@@ -115,10 +115,6 @@ QR_INLINE Bytes low_nibbles(Bytes x) {
 QR_INLINE Bytes high_nibbles(Bytes x) {
   return low_nibbles({_mm256_srli_epi16(x.a, 4), _mm256_srli_epi16(x.b, 4)});
 }
-QR_INLINE void store_codes(uint8_t* p, Bytes x) {
-  _mm256_storeu_si256((__m256i*)p, x.a);
-  _mm256_storeu_si256((__m256i*)(p + 32), x.b);
-}
 
 /// Per 32-bit lane the sum of four u8 x s8 products.
 QR_INLINE __m256i quad_sums(__m256i w, __m256i even, __m256i odd) {

@@ -72,7 +72,6 @@ QR_INLINE Bytes low_nibbles(Bytes x) { return _mm512_and_si512(x, _mm512_set1_ep
 QR_INLINE Bytes high_nibbles(Bytes x) {
   return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));
 }
-QR_INLINE void store_codes(uint8_t* p, Bytes x) { _mm512_storeu_si512(p, x); }
 
 template <int kBits>
 struct Dot {

@@ -140,7 +140,6 @@ QR_INLINE Bytes high_nibbles(const Bytes& x) {
   for (int i = 0; i < 64; i++) out.v[i] = x.v[i] >> 4;
   return out;
 }
-QR_INLINE void store_codes(uint8_t* p, const Bytes& x) { memcpy(p, x.v, 64); }
 
 template <int kBits>
 struct Dot {

@@ -58,7 +58,10 @@ public final class Backends {
         Exception cause;
         try {
             return new NativeBackend("cpu", library.open(), Isa.valueOf(isa.toUpperCase(Locale.ROOT)), threads);
-        } catch (NativeLibrary.Unavailable | KernelException e) {
+        } catch (KernelException e) {
+            // The library is there and refuses what it was told (QUIRE_CPU_ISA too), or the system refuses it threads.
+            throw new IllegalStateException("device cpu with isa " + isa + " is not to be had: " + e.getMessage(), e);
+        } catch (NativeLibrary.Unavailable e) {
             reason = e.getMessage();
             cause = e;
         }

@@ -40,6 +40,8 @@ final class HostMemory {
     private long unified() {
         Matcher own = Pattern.compile("(?m)^0::/(.*)$").matcher(text(proc.resolve("self/cgroup")));
         Path group = own.find() ? cgroup.resolve(own.group(1)).normalize() : cgroup;
+        // A group outside of what is mounted (another namespace's): only the mounted root is known.
+        group = group.startsWith(cgroup) ? group : cgroup;
         long left = Long.MAX_VALUE;
         for (Path at = group; at != null && at.startsWith(cgroup); at = at.getParent()) {
             left = Math.min(left, left(at, "memory.max", "memory.current"));

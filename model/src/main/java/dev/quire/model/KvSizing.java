@@ -10,6 +10,7 @@ import java.util.OptionalLong;
 final class KvSizing {
     static final double SHARE = 0.4;
     static final long CEILING = 4L << 30; // a start without flags should not claim a large machine's memory
+    static final long MAX_BLOCKS = 1 << 21; // each has a few dozen bytes of books on the Java heap
     static final long UNKNOWN = 1L << 30; // where the machine does not say what it has
 
     private KvSizing() {}
@@ -49,7 +50,7 @@ final class KvSizing {
             long one = Math.multiplyExact(block, perSequence);
             bytes = Math.min(Math.min(share, wanted), Math.max(CEILING, one));
         }
-        long blocks = Math.min(bytes / block, Integer.MAX_VALUE / options.blockTokens());
+        long blocks = Math.min(bytes / block, Math.min(MAX_BLOCKS, Integer.MAX_VALUE / options.blockTokens()));
         if (blocks < perSequence) {
             throw new IllegalArgumentException(advice(options, maxModelLen, block * perSequence, bytes, blocks));
         }

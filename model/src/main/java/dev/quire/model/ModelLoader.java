@@ -79,17 +79,25 @@ public final class ModelLoader {
     public static LoadedModel load(Path model, LoadOptions options, Progress progress) {
         progress.report("reading the tokenizer", 0);
         if (Files.isDirectory(model)) {
-            Tokenizer tokenizer = Tokenizers.fromDirectory(model);
+            Tokenizer tokenizer = fitting(model, Tokenizers.fromDirectory(model), HfConfig.read(model));
             ChatFormat chat = override(model, options);
             chat = chat == null ? ChatFormats.fromDirectory(model) : chat;
             return loaded(model, tokenizer, chat, loadRunner(model, options, progress));
         }
         try (GgufFile file = GgufFile.open(model)) {
-            Tokenizer tokenizer = Tokenizers.fromGguf(file);
+            Tokenizer tokenizer = fitting(model, Tokenizers.fromGguf(file), GgufConfig.read(file));
             ChatFormat chat = override(model, options);
             chat = chat == null ? ChatFormats.fromGguf(file) : chat;
             return loaded(model, tokenizer, chat, loadRunner(file, options, progress));
         }
+    }
+
+    private static Tokenizer fitting(Path model, Tokenizer tokenizer, ModelConfig config) {
+        if (tokenizer.vocabSize() > config.vocab()) {
+            throw new WeightsException(
+                    model, "the tokenizer has " + tokenizer.vocabSize() + " ids, the embedding has " + config.vocab());
+        }
+        return tokenizer;
     }
 
     private static @Nullable ChatFormat override(Path model, LoadOptions options) {
@@ -98,12 +106,6 @@ public final class ModelLoader {
     }
 
     private static LoadedModel loaded(Path model, Tokenizer tokenizer, @Nullable ChatFormat chat, LoadedRunner loaded) {
-        int vocab = loaded.config.vocab();
-        if (tokenizer.vocabSize() > vocab) {
-            loaded.close();
-            throw new WeightsException(
-                    model, "the tokenizer has " + tokenizer.vocabSize() + " ids, the embedding has " + vocab);
-        }
         return new LoadedModel(
                 name(model),
                 loaded.config,
@@ -162,11 +164,13 @@ public final class ModelLoader {
             throw new IllegalArgumentException("max-model-len is " + maxModelLen + ", at most "
                     + MAX_ROPE_FLOATS / config.rotaryDim() + " positions fit the rotary table");
         }
+        requireMemory(source);
         Backend backend = resources.add(Backends.open(options.device(), options.isa(), options.threads()));
         long total = Math.max(1, source.bytes());
         Weights weights = resources.add(new Weights(
                 backend, source, read -> progress.report("loading weights", (int) Math.min(95, read * 95 / total))));
         Architecture architecture = architecture(config, weights, source);
+        weights.releaseStaging();
         Tensor cosSin = weights.cosSin(config, maxModelLen);
         KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), weights.allFloat32()));
         KvConfig kv =
@@ -182,6 +186,16 @@ public final class ModelLoader {
         progress.report("ready", 100);
         String kvType = shape.type() == Op.KvType.F32 ? "f32" : "f16";
         return new LoadedRunner(config, runner, backend, weights.bytes(), store.bytes(), kvType, resources);
+    }
+
+    private static void requireMemory(WeightSource source) {
+        HostMemory.system().available().ifPresent(available -> {
+            if (source.bytes() > available) {
+                throw new IllegalArgumentException("the weights take " + source.bytes() + " bytes and this process may"
+                        + " take " + available + " more; give it more memory, or choose a smaller or a more strongly"
+                        + " quantised model");
+            }
+        });
     }
 
     private void checkOptions() {

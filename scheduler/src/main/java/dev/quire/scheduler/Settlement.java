@@ -6,6 +6,7 @@ import dev.quire.scheduler.TokenEvent.Scored;
 
 /** Takes a step's results: marks blocks as computed, appends tokens, tells consumers, ends what is finished. */
 final class Settlement {
+    private static final String NOT_FINITE = "The model's output for this request is not finite.";
     private static final int[] NO_IDS = new int[0];
     private static final float[] NO_LOGPROBS = new float[0];
 
@@ -39,8 +40,8 @@ final class Settlement {
         if (entry.current()) {
             state.cache.commit(s.blocks, s.tokens, row.to());
         }
-        if (scores > 0) {
-            putScores(s, row, output, sample);
+        if (scores > 0 && !putScores(s, row, output, sample)) {
+            return;
         }
         if (draws > 0) {
             s.ahead--;
@@ -65,13 +66,19 @@ final class Settlement {
         }
     }
 
-    private void putScores(Sequence s, Batch.Row row, StepOutput output, int sample) {
+    /** False when a score is not a number, and the request has been failed. */
+    private boolean putScores(Sequence s, Batch.Row row, StepOutput output, int sample) {
         Scored[] scores = new Scored[row.scoresTo() - row.scoresFrom()];
         for (int i = 0; i < scores.length; i++) {
+            if (output.token(sample + i) < 0) {
+                state.fail(s.request, NOT_FINITE);
+                return false;
+            }
             int token = row.tokens()[row.scoresFrom() + i + 1];
             scores[i] = scored(token, output, sample + i, Math.max(0, row.scoreLogprobs()));
         }
         s.request.ring.put(new TokenEvent.PromptScores(row.scoresFrom() + 1, scores));
+        return true;
     }
 
     private void draw(Sequence s, StepOutput output, int sample) {
@@ -79,7 +86,7 @@ final class Settlement {
         int draws = request.forked ? 1 : request.spec.n();
         for (int i = 0; i < draws; i++) {
             if (output.token(sample + i) < 0) {
-                state.fail(request, "The model's output for this request is not finite.");
+                state.fail(request, NOT_FINITE);
                 return;
             }
         }

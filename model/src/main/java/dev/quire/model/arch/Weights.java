@@ -34,6 +34,8 @@ public final class Weights implements AutoCloseable {
     private final LongConsumer bytesRead;
     private final Map<String, Weight> matrices = new HashMap<>();
     private final Map<String, Tensor> vectors = new HashMap<>();
+    private Arena stagingArena = Arena.ofConfined();
+    private MemorySegment staging = MemorySegment.NULL;
     private long read;
     private boolean plain = true;
 
@@ -62,16 +64,29 @@ public final class Weights implements AutoCloseable {
         return weight;
     }
 
+    /** Packs from a copy: a file that shrinks meanwhile is an exception in Java, and would be a fault in native code. */
     private Weight load(String name, WeightTensor tensor, int rows, int cols) {
-        if (tensor.data().address() % Long.BYTES == 0) {
-            return backend.load(tensor.data(), tensor.type(), rows, cols, name);
+        long bytes = tensor.data().byteSize();
+        if (staging.byteSize() < bytes) {
+            stagingArena.close();
+            stagingArena = Arena.ofConfined();
+            staging = stagingArena.allocate(bytes, 64);
         }
-        // A safetensors header may have any length, and the kernels read whole elements.
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment aligned = arena.allocate(tensor.data().byteSize(), 64);
-            aligned.copyFrom(tensor.data());
-            return backend.load(aligned, tensor.type(), rows, cols, name);
+        MemorySegment copy = staging.asSlice(0, bytes);
+        try {
+            copy.copyFrom(tensor.data());
+        } catch (InternalError e) {
+            throw new WeightsException(
+                    source.path(), -1, "tensor " + tensor.name() + " cannot be read; the file was cut meanwhile", e);
         }
+        return backend.load(copy, tensor.type(), rows, cols, name);
+    }
+
+    /** Frees the buffer that weights were read into; more may still be loaded. */
+    public void releaseStaging() {
+        stagingArena.close();
+        stagingArena = Arena.ofConfined();
+        staging = MemorySegment.NULL;
     }
 
     /** The vector of {@code size} floats, as {@code [1, size]}. */
@@ -166,6 +181,7 @@ public final class Weights implements AutoCloseable {
     /** Frees the device memory. */
     @Override
     public void close() {
+        stagingArena.close();
         matrices.values().forEach(Weight::close);
         vectors.values().forEach(v -> v.buffer().close());
         matrices.clear();

@@ -24,9 +24,18 @@ final class AddedTokens {
         }
     }
 
+    private static final int MAX_CHARS = 1024;
+
     private final Node root;
 
+    /** @throws IllegalArgumentException when a token is longer than any real one */
     AddedTokens(Collection<AddedToken> tokens) {
+        for (AddedToken token : tokens) {
+            if (token.text().length() > MAX_CHARS) {
+                throw new IllegalArgumentException("added token " + token.id() + " has "
+                        + token.text().length() + " characters, at most " + MAX_CHARS + " are allowed");
+            }
+        }
         List<AddedToken> sorted = tokens.stream()
                 .filter(token -> !token.text().isEmpty())
                 .sorted(Comparator.comparing(AddedToken::text))

@@ -5,6 +5,8 @@ package dev.quire.model.tokenizer;
  * into pieces, and each piece merged. An oversized text is given up as soon as it is known to be one.
  */
 final class BpeTokenizer implements Tokenizer {
+    private static final byte[] NO_BYTES = {};
+
     /**
      * @param beforeNormalizing tokens found in the text as it came
      * @param afterNormalizing tokens found in the normalized text
@@ -96,17 +98,17 @@ final class BpeTokenizer implements Tokenizer {
 
     @Override
     public byte[] bytes(int id) {
-        return vocabulary.bytes()[id];
+        return id < vocabulary.size() ? vocabulary.bytes()[id] : NO_BYTES;
     }
 
     @Override
     public boolean isSpecial(int id) {
-        return vocabulary.special()[id];
+        return id >= vocabulary.size() || vocabulary.special()[id];
     }
 
     @Override
     public String piece(int id) {
-        return vocabulary.pieces()[id];
+        return id < vocabulary.size() ? vocabulary.pieces()[id] : "";
     }
 
     @Override

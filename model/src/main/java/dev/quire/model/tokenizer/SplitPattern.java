@@ -12,6 +12,10 @@ import java.util.regex.PatternSyntaxException;
 final class SplitPattern {
     private static final int STEPS_PER_CHAR = 1_000;
     private static final int FREE_STEPS = 1_000_000;
+    private static final int MAX_GROWTH = 8;
+    /** A repetition counted in hundreds, or of a group: an empty group is repeated without a look at the text. */
+    private static final Pattern COUNTED = Pattern.compile("\\)\\{\\d|\\{\\d{4,}|\\{\\d*,\\d{4,}");
+
     private static final Set<String> SCRIPTS =
             Set.of("Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Thai");
 
@@ -39,8 +43,13 @@ final class SplitPattern {
      * @throws IllegalArgumentException when it is not understood
      */
     static SplitPattern untrusted(String regex) {
+        boolean known = KnownPatterns.isKnown(regex);
+        if (!known && COUNTED.matcher(regex).find()) {
+            throw new IllegalArgumentException(
+                    "the regular expression " + regex + " is not supported: it counts repetitions of a group");
+        }
         try {
-            return new SplitPattern(compiled(regex), KnownPatterns.isKnown(regex));
+            return new SplitPattern(compiled(regex), known);
         } catch (PatternSyntaxException | StackOverflowError e) {
             throw new IllegalArgumentException("the regular expression " + regex + " is not supported", e);
         }
@@ -78,6 +87,9 @@ final class SplitPattern {
         int done = 0;
         while (find(matcher)) {
             out.append(text, done, matcher.start()).append(replacement);
+            if (out.length() > MAX_GROWTH * (text.length() + 1024L)) {
+                throw new IllegalStateException("the tokenizer's normalizer makes this text too long");
+            }
             done = matcher.end();
         }
         return out.append(text, done, text.length()).toString();

@@ -1,6 +1,9 @@
 package dev.quire.model.tokenizer;
 
-/** Text to token ids and back. Immutable; any thread. */
+/**
+ * Text to token ids and back. Ids from {@link #vocabSize} on, which a model whose embedding is padded may draw, stand for
+ * nothing. Immutable; any thread.
+ */
 public interface Tokenizer {
     /** Number of ids, gaps included. */
     int vocabSize();

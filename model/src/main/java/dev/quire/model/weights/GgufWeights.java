@@ -6,7 +6,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** The tensors of a GGUF file under their Hugging Face names. Owns the file. */
+/** The tensors of a GGUF file under their Hugging Face names. Closing it closes the file. */
 public final class GgufWeights implements WeightSource {
     private static final Pattern LAYER = Pattern.compile("model\\.layers\\.(\\d+)\\.(.+)\\.(weight|bias)");
     private static final Map<String, String> OUTER = Map.of(
