@@ -135,7 +135,7 @@ class ServerLifeTest {
 
     @Test
     void aPortInUseIsNamed() throws Exception {
-        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             String port = Integer.toString(taken.getLocalPort());
             assertThatThrownBy(() -> start("--port", port, "--host", "127.0.0.1"))
                     .isInstanceOf(IOException.class)
