@@ -70,7 +70,7 @@ class StreamingTest {
                     .containsEntry("X-Accel-Buffering", "no");
             assertThat(answer.body()).endsWith("\n\ndata: [DONE]\n\n");
             List<JsonNode> chunks = new ArrayList<>();
-            for (String event : answer.body().split("\n\n")) {
+            for (String event : answer.body().strip().split("\n\n", -1)) {
                 assertThat(event).startsWith("data: ");
                 if (!event.equals("data: [DONE]")) {
                     chunks.add(Client.JSON.readTree(event.substring("data: ".length())));

@@ -96,7 +96,7 @@ class EngineMetersTest {
                 "request_num_preemptions|1.0|20.0"
             })
     void histogramsAreThereAtZeroWithTheBucketsOfTheDashboards(String series) {
-        String[] parts = series.split("\\|");
+        String[] parts = series.split("\\|", -1);
         String name = "vllm:" + parts[0];
         assertThat(lines())
                 .contains(
