@@ -297,6 +297,8 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         Route route = request.decision().route();
         if (refusal != null || route == null) {
             exchange.reply(refusal == null ? server.router().error(404, "Not found.") : refusal);
+        } else if (route.prompt()) {
+            server.router().serve(route, exchange);
         } else {
             server.workers().execute(() -> server.router().serve(route, exchange));
         }

@@ -65,7 +65,7 @@ public final class Router {
         return new Decision(null, error(405, text).with("Allow", allowed));
     }
 
-    /** Runs the endpoint to its end; every way out leaves an answered or a closed exchange. Virtual thread. */
+    /** Runs the endpoint to its end; every way out leaves an answered or a closed exchange. */
     void serve(Route route, Exchange exchange) {
         try {
             route.endpoint().handle(exchange);

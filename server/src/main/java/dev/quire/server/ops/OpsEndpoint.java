@@ -27,12 +27,12 @@ public final class OpsEndpoint {
     /** Its routes; what a probe or a scraper needs is open. */
     public List<Route> routes() {
         return List.of(
-                Route.open("GET", "/health", this::health),
-                Route.open("GET", "/livez", x -> x.reply(status(200, "live"))),
-                Route.open("GET", "/readyz", this::health),
-                Route.open("GET", "/startupz", this::startup),
-                Route.open("GET", "/ping", this::health),
-                Route.open("POST", "/ping", this::health),
+                Route.probe("GET", "/health", this::health),
+                Route.probe("GET", "/livez", x -> x.reply(status(200, "live"))),
+                Route.probe("GET", "/readyz", this::health),
+                Route.probe("GET", "/startupz", this::startup),
+                Route.probe("GET", "/ping", this::health),
+                Route.probe("POST", "/ping", this::health),
                 Route.open("GET", "/metrics", this::metrics),
                 Route.guarded("GET", "/version", this::version),
                 Route.guarded("GET", "/load", this::load));

@@ -214,7 +214,7 @@ final class HostileText {
     private HostileText() {}
 
     private static List<String> words(String text) {
-        return List.of(text.strip().split("\\s+"));
+        return List.of(text.strip().split("\\s+", -1));
     }
 
     private static List<String> lines(String text, String... more) {
