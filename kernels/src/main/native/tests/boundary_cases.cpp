@@ -36,6 +36,11 @@ void bad_calls() {
   refused(qr_alloc(rig.device, 1ull << 60, &out), QR_NO_MEMORY, "allocation of an exbibyte");
   refused(qr_wait(rig.device), QR_INVALID, "wait for nothing");
   refused(qr_free(rig.device, 64, 64), QR_INVALID, "free of nothing");
+  check(qr_alloc(rig.device, 4 << 20, &out) == QR_OK, "a large piece is allocated");
+  refused(qr_free(rig.device, out, 8 << 20), QR_INVALID, "free of a large piece with another size");
+  refused(qr_free(rig.device, out + (2 << 20), 2 << 20), QR_INVALID, "free of half a large piece");
+  check(qr_free(rig.device, out, 4 << 20) == QR_OK, "a large piece is freed");
+  refused(qr_free(rig.device, out, 4 << 20), QR_INVALID, "free of a large piece twice");
   refused(qr_packed_bytes(99, 1, 32, &out), QR_UNSUPPORTED, "unknown type");
   refused(qr_packed_bytes(QR_Q4_K, 1, 32, &out), QR_INVALID, "K type with 32 columns");
   refused(qr_packed_bytes(QR_F32, 1ll << 30, 1ll << 30, &out), QR_NO_MEMORY, "matrix of an exbibyte");

@@ -81,6 +81,30 @@ class ModelLoaderTest {
                         + " configuration asks for [96, 32]");
     }
 
+    private void withTokenizer(int vocabSize) throws IOException {
+        Path tokenizer = Path.of("src/test/resources/tokenizer/smollm");
+        for (String file : List.of("tokenizer.json", "tokenizer_config.json")) {
+            if (Files.exists(tokenizer.resolve(file))) {
+                Files.copy(tokenizer.resolve(file), folder.resolve(file));
+            }
+        }
+        Files.copy(TINY.resolve("model.safetensors"), folder.resolve("model.safetensors"));
+        Files.writeString(
+                folder.resolve("config.json"),
+                Files.readString(TINY.resolve("config.json"))
+                        .replace("\"vocab_size\": 128", "\"vocab_size\": " + vocabSize));
+    }
+
+    @Test
+    void aTokenizerLargerThanTheEmbeddingIsRefusedBeforeAnythingIsLoaded() throws IOException {
+        withTokenizer(128);
+        List<String> phases = new ArrayList<>();
+        assertThatThrownBy(() -> ModelLoader.load(folder, options(0, 0, 4), (phase, _) -> phases.add(phase)))
+                .isInstanceOf(WeightsException.class)
+                .hasMessageContaining("the embedding has 128");
+        assertThat(phases).containsExactly("reading the tokenizer");
+    }
+
     @Test
     void refusesOptionsOutOfRange() {
         assertThat(failure(TINY, options(0, 257, 4))).hasMessageContaining("max-model-len is 257, allowed: 0");

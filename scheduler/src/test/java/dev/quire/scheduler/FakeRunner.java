@@ -175,7 +175,7 @@ final class FakeRunner implements ModelRunner {
                     "position of another prefix in the context");
             if (p >= row.scoresFrom() && p < row.scoresTo()) {
                 int next = row.tokens()[p + 1];
-                output.add(next, FakeModel.logprob(prefix, next));
+                output.add(notFinite.test(row) ? -1 : next, FakeModel.logprob(prefix, next));
             }
         }
     }

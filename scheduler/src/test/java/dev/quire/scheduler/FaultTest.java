@@ -50,6 +50,20 @@ class FaultTest {
     }
 
     @Test
+    void scoresThatAreNotFiniteFailTheirRequestBeforeAnyIsTold() {
+        HandEngine.Reader good = hand.submit(HandEngine.request(HandEngine.prompt('a', 6), 9));
+        HandEngine.Reader bad = hand.submit(new GenerationRequest(
+                "s", HandEngine.prompt('b', 6), HandEngine.params(1, false, 2, true), 1, 3, 0, new int[0], 0, null));
+        hand.runner.notFinite = row -> row.tokens()[0] == 'b';
+        hand.run();
+
+        assertThat(bad.read().failure).contains("not finite");
+        assertThat(bad.scores).isEmpty();
+        assertThat(good.read().output(0)).isEqualTo(FakeModel.alone(good.request, 0, 9));
+        assertThat(hand.freeBlocks()).isEqualTo(64);
+    }
+
+    @Test
     void aDeviceThatHiccupsOnceLosesNobody() {
         HandEngine.Reader a = hand.submit(HandEngine.request(HandEngine.prompt('a', 6), 2, 9, 0));
         HandEngine.Reader b = hand.submit(HandEngine.request(HandEngine.prompt('b', 6), 9));

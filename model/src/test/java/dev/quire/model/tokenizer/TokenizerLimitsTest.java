@@ -1,11 +1,13 @@
 package dev.quire.model.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.quire.model.weights.GgufFile;
 import java.nio.CharBuffer;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.BeforeAll;
@@ -73,6 +75,41 @@ class TokenizerLimitsTest {
         assertThat(encode("\uDE00")).isEqualTo(encode("\uFFFD"));
         assertThat(encode("\uDE00\uD83D")).isEqualTo(encode("\uFFFD\uFFFD"));
         assertThat(encode("\uD83D\uDE00")).isNotEqualTo(encode("\uFFFD\uFFFD"));
+    }
+
+    @Test
+    void idsOfAPaddedEmbeddingStandForNothing() {
+        int beyond = tokenizer.vocabSize() + 7;
+        assertThat(tokenizer.bytes(beyond)).isEmpty();
+        assertThat(tokenizer.piece(beyond)).isEmpty();
+        assertThat(tokenizer.isSpecial(beyond)).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"(?:(?:){2000000000}){2000000000}", "a{99999}", "(a){3}", "x{2,10000}"})
+    void anUnknownExpressionThatCountsWithoutEndIsRefused(String regex) {
+        assertThatThrownBy(() -> SplitPattern.untrusted(regex))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("counts repetitions");
+    }
+
+    @Test
+    void aReplacementThatMakesATextMuchLongerIsStopped() {
+        SplitPattern space = SplitPattern.literal(" ");
+        String text = " ".repeat(10_000);
+        assertThat(space.replaceAll(text, "\u2581\u2581")).hasSize(20_000);
+        String replacement = "x".repeat(100_000);
+        assertThatThrownBy(() -> space.replaceAll(text, replacement))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("too long");
+    }
+
+    @Test
+    void anAddedTokenOfThousandsOfCharactersIsRefused() {
+        AddedToken huge = AddedToken.exact("a".repeat(20_000), 5, true);
+        assertThatThrownBy(() -> new AddedTokens(List.of(huge)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("20000 characters");
     }
 
     @Test
