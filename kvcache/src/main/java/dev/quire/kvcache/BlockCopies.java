@@ -18,11 +18,6 @@ public final class BlockCopies {
         return size == 0 ? NONE : Arrays.copyOf(pairs, size);
     }
 
-    /** Whether there is nothing to copy. */
-    public boolean isEmpty() {
-        return size == 0;
-    }
-
     void add(int source, int destination) {
         if (size == pairs.length) {
             pairs = Arrays.copyOf(pairs, size * 2);

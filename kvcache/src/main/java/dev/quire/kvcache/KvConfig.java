@@ -15,9 +15,4 @@ public record KvConfig(int blocks, int blockTokens) {
             throw new IllegalArgumentException("blockTokens is " + blockTokens + ", allowed are multiples of 16");
         }
     }
-
-    /** Positions that the whole pool holds. */
-    public long tokens() {
-        return (long) blocks * blockTokens;
-    }
 }

@@ -82,11 +82,6 @@ public final class KvStore implements AutoCloseable {
         return buffer.bytes();
     }
 
-    /** Element type of keys and values. */
-    public Op.KvType type() {
-        return shape.type;
-    }
-
     /** Frees the memory. */
     @Override
     public void close() {

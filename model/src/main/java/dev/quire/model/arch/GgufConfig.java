@@ -79,8 +79,6 @@ public final class GgufConfig {
                 (float) metadata.number(architecture + ".attention.layer_norm_rms_epsilon", 1e-5),
                 new ModelConfig.Rope(metadata.number(architecture + ".rope.freq_base", 10000), scaling(rotaryDim)),
                 architecture.equals("llama"),
-                architecture.equals("qwen2"),
-                architecture.equals("qwen3"),
                 file.tensor("output.weight") == null,
                 0,
                 Op.Activation.SILU);

@@ -83,8 +83,6 @@ public final class HfConfig {
                 (float) root.path("rms_norm_eps").asDouble(1e-6),
                 new ModelConfig.Rope(theta, scaling(rope)),
                 false,
-                architecture.equals("qwen2"),
-                architecture.equals("qwen3"),
                 root.path("tie_word_embeddings").asBoolean(false),
                 windowed ? integer("sliding_window", 0) : 0,
                 activation());

@@ -19,8 +19,6 @@ import org.jspecify.annotations.Nullable;
  * @param normEps of RMS norms
  * @param rope how positions rotate
  * @param interleavedRope true where pairs are (2i, 2i + 1): GGUF files of Llama
- * @param qkvBias whether the query, key and value projections have a bias
- * @param qkNorm whether each head of q and k is normed
  * @param tiedEmbeddings whether the embedding is the output head too
  * @param slidingWindow 0 = none
  * @param activation of the feed-forward block
@@ -39,8 +37,6 @@ public record ModelConfig(
         float normEps,
         Rope rope,
         boolean interleavedRope,
-        boolean qkvBias,
-        boolean qkNorm,
         boolean tiedEmbeddings,
         int slidingWindow,
         Op.Activation activation) {
@@ -76,11 +72,6 @@ public record ModelConfig(
         if (value < 1 || value > most) {
             throw new IllegalArgumentException(name + " is " + value + ", allowed: 1 to " + most);
         }
-    }
-
-    /** Width of the fused query, key and value projection. */
-    public int qkvWidth() {
-        return (heads + 2 * kvHeads) * headDim;
     }
 
     /**

@@ -43,11 +43,6 @@ public final class Workspace implements AutoCloseable {
         return new Tensor(backend.allocate(bytes, label), 0, rows, cols);
     }
 
-    /** Bytes of all activations. */
-    public long bytes() {
-        return tensors.values().stream().mapToLong(t -> t.buffer().bytes()).sum();
-    }
-
     /** Frees the memory. */
     @Override
     public void close() {

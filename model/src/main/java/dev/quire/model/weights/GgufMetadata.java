@@ -24,11 +24,6 @@ public final class GgufMetadata {
         return values.keySet();
     }
 
-    /** Whether the key is there. */
-    public boolean has(String key) {
-        return values.containsKey(key);
-    }
-
     /** A text, or null when the key is absent. */
     public @Nullable String string(String key) {
         return value(key, String.class, "a string");

@@ -54,8 +54,6 @@ class ConfigReadersTest {
                         1e-5f,
                         new ModelConfig.Rope(500000, new ModelConfig.Scaling.Llama3(32, 1, 4, 8192)),
                         false,
-                        false,
-                        false,
                         true,
                         0,
                         Op.Activation.SILU));
