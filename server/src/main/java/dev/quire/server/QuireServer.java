@@ -145,11 +145,10 @@ public final class QuireServer {
             Path files = findModel();
             Progress progress = slot::loading;
             Deployment loaded = Deployment.start(config, files, meters, progress);
+            slot.ready(loaded.served()); // first: who waits for the deployment sends requests at once
             if (!deployment.complete(loaded)) {
                 loaded.close(); // the server was stopped meanwhile
-                return;
             }
-            slot.ready(loaded.served());
         } catch (ModelStoreException | WeightsException | IllegalArgumentException | IllegalStateException e) {
             fail(e, String.valueOf(e.getMessage()));
         } catch (RuntimeException | Error e) {
