@@ -180,7 +180,7 @@ class ServerLifeTest {
     @Test
     @Tag("model")
     void pastTheTimeForItStreamsEndWithAnErrorAndWholeAnswersWith503() throws Exception {
-        QuireServer server = ready("--drain", "1");
+        QuireServer server = ready("--shutdown-timeout", "1");
         try (RawClient stream = new RawClient(server.port());
                 RawClient whole = new RawClient(server.port())) {
             whole.post(

@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of one model on the device, by Hugging Face name. Shapes are checked against what the architecture asks
@@ -34,7 +35,7 @@ public final class Weights implements AutoCloseable {
     private final LongConsumer bytesRead;
     private final Map<String, Weight> matrices = new HashMap<>();
     private final Map<String, Tensor> vectors = new HashMap<>();
-    private Arena stagingArena = Arena.ofConfined();
+    private @Nullable Arena stagingArena;
     private MemorySegment staging = MemorySegment.NULL;
     private long read;
     private boolean plain = true;
@@ -66,13 +67,7 @@ public final class Weights implements AutoCloseable {
 
     /** Packs from a copy: a file that shrinks meanwhile is an exception in Java, and would be a fault in native code. */
     private Weight load(String name, WeightTensor tensor, int rows, int cols) {
-        long bytes = tensor.data().byteSize();
-        if (staging.byteSize() < bytes) {
-            stagingArena.close();
-            stagingArena = Arena.ofConfined();
-            staging = stagingArena.allocate(bytes, 64);
-        }
-        MemorySegment copy = staging.asSlice(0, bytes);
+        MemorySegment copy = staged(tensor.data().byteSize());
         try {
             copy.copyFrom(tensor.data());
         } catch (InternalError e) {
@@ -82,11 +77,23 @@ public final class Weights implements AutoCloseable {
         return backend.load(copy, tensor.type(), rows, cols, name);
     }
 
-    /** Frees the buffer that weights were read into; more may still be loaded. */
+    private MemorySegment staged(long bytes) {
+        if (staging.byteSize() < bytes) {
+            releaseStaging();
+            Arena arena = Arena.ofConfined();
+            stagingArena = arena;
+            staging = arena.allocate(bytes, 64);
+        }
+        return staging.asSlice(0, bytes);
+    }
+
+    /** Frees the buffer that weights were read into. Called by the thread that loaded them; more may still be loaded. */
     public void releaseStaging() {
-        stagingArena.close();
-        stagingArena = Arena.ofConfined();
-        staging = MemorySegment.NULL;
+        if (stagingArena != null) {
+            stagingArena.close();
+            stagingArena = null;
+            staging = MemorySegment.NULL;
+        }
     }
 
     /** The vector of {@code size} floats, as {@code [1, size]}. */
@@ -181,7 +188,7 @@ public final class Weights implements AutoCloseable {
     /** Frees the device memory. */
     @Override
     public void close() {
-        stagingArena.close();
+        releaseStaging();
         matrices.values().forEach(Weight::close);
         vectors.values().forEach(v -> v.buffer().close());
         matrices.clear();

@@ -95,6 +95,11 @@ public final class RawClient implements AutoCloseable {
         return status(statusLine);
     }
 
+    /** Some bytes of a body whose head was read; -1 at the end. */
+    int read(byte[] piece) throws IOException {
+        return in.read(piece);
+    }
+
     private static int status(String statusLine) {
         return Integer.parseInt(statusLine.substring("HTTP/1.1 ".length(), "HTTP/1.1 200".length()));
     }

@@ -95,7 +95,7 @@ class SlowClientsTest {
             byte[] piece = new byte[length / 100];
             int got = 0;
             while (got < length) {
-                int some = client.socket().getInputStream().read(piece);
+                int some = client.read(piece);
                 assertThat(some).as("cut off after " + got + " bytes").isPositive();
                 got += some;
                 Thread.sleep(25);
