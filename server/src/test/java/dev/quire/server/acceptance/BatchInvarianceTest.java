@@ -54,9 +54,14 @@ class BatchInvarianceTest {
         try (RunningServer server = RunningServer.start(flags.toArray(String[]::new));
                 Client client = server.client()) {
             assertThat(allAtOnce(client)).isEqualTo(alone);
-            assertThat(allAtOnce(client)).as("once more").isEqualTo(alone);
-            assertThat(client.metric("vllm:prefix_cache_hits_total") > 0).isEqualTo(prefixes);
-            assertThat(client.metric("vllm:num_preemptions_total") > 0).isEqualTo(tiny);
+            if (prefixes) {
+                assertThat(allAtOnce(client)).as("on cached prefixes").isEqualTo(alone);
+            }
+            if (tiny) {
+                assertThat(client.metric("vllm:num_preemptions_total")).isPositive();
+            } else {
+                assertThat(client.metric("vllm:prefix_cache_hits_total") > 0).isEqualTo(prefixes);
+            }
         }
     }
 
