@@ -8,18 +8,25 @@ if [ $# -ne 2 ]; then
   exit 2
 fi
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-objects=$1
-output=$2
-CXX=${CXX:-g++}
+mkdir -p "$1" "$2"
+objects=$(CDPATH='' cd -- "$1" && pwd)
+output=$(CDPATH='' cd -- "$2" && pwd)
+if [ "$(uname -s)" != Linux ]; then
+  exit 0 # the library is Linux's; elsewhere the Java backend runs
+fi
+if [ -z "${CXX:-}" ]; then
+  CXX=g++
+  command -v g++ >/dev/null 2>&1 || CXX=c++
+fi
+cd "$here" # so that a path with spaces is never in a list of words
 if ! command -v "${CXX%% *}" >/dev/null 2>&1; then
   echo "quire: no C++ compiler ($CXX); install one, for example: apt-get install g++" >&2
   exit 1
 fi
 
 flags="-std=c++20 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -fno-trapping-math"
-flags="$flags -Wall -Wextra -Wno-maybe-uninitialized -I$here/include -I$here/cpu"
+flags="$flags -Wall -Wextra -Wno-maybe-uninitialized -Iinclude -Icpu"
 library=$output/libquire_cpu.so
-mkdir -p "$objects" "$output"
 
 # The compiler and flags are part of what an object depends on.
 stamp=$objects/flags
@@ -36,7 +43,7 @@ pids=
 linked=
 compile() { # object, source, flags...
   object=$objects/$1.o
-  linked="$linked $object"
+  linked="$linked $1.o"
   source=$here/cpu/$2
   shift 2
   if [ "$object" -nt "$source" ] && [ "$object" -nt "$header" ]; then return; fi
@@ -72,6 +79,7 @@ for source in "$here"/cpu/*.cpp; do
 done
 wait_all
 # A server that has the old library loaded keeps it: the new one takes its place under the same name.
+cd "$objects"
 # shellcheck disable=SC2086
 $CXX $flags ${QUIRE_CXXFLAGS:-} -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/cpu/exports.map" -Wl,-z,defs \
   $linked -o "$library.tmp"

@@ -8,8 +8,8 @@ sealed interface Command {
     /** A consumer is no longer interested. */
     record Abort(ActiveRequest request) implements Command {}
 
-    /** A consumer has enough of one choice. */
-    record AbortChoice(ActiveRequest request, int choice) implements Command {}
+    /** A consumer has enough of one choice, for a reason. */
+    record EndChoice(ActiveRequest request, int choice, FinishReason reason) implements Command {}
 
     /** The engine is to end now. */
     record Close() implements Command {}

@@ -85,12 +85,13 @@ public final class Engine implements AutoCloseable {
         int choices = Math.min(
                 limits.maxDraws(), config.maxQueuedSequences() > 0 ? config.maxQueuedSequences() : Integer.MAX_VALUE);
         if (request.n() > choices) {
-            return refused(Refusal.Reason.TOO_LONG, "n is " + request.n() + ", but at most " + choices + " fit.", 0);
+            return refused(
+                    Refusal.Reason.TOO_MANY_CHOICES, "n is " + request.n() + ", but at most " + choices + " fit.", 0);
         }
         long extras = extras(request, most);
         if (extras > limits.maxExtras()) {
             return refused(
-                    Refusal.Reason.TOO_LONG,
+                    Refusal.Reason.TOO_MANY_CHOICES,
                     "The biases or penalties of " + request.n() + " choices may list " + extras
                             + " tokens, but at most " + limits.maxExtras() + " fit a step.",
                     0);

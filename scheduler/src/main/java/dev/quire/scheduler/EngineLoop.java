@@ -82,7 +82,7 @@ final class EngineLoop implements Runnable {
             }
         } catch (RuntimeException | Error e) {
             LOG.error("the engine has failed and takes no more requests", e);
-            reason = "The engine has failed: " + e.getMessage();
+            reason = "The engine has failed.";
         }
         die(reason);
     }
@@ -120,10 +120,11 @@ final class EngineLoop implements Runnable {
             idleTurns = 0;
             switch (command) {
                 case Command.Submit(ActiveRequest request) -> state.accept(request);
-                case Command.AbortChoice(ActiveRequest request, int choice) -> state.abort(request, choice);
+                case Command.EndChoice(ActiveRequest request, int choice, FinishReason reason) ->
+                    state.end(request, choice, reason);
                 case Command.Abort(ActiveRequest request) -> {
                     for (int c = 0; c < request.spec.n(); c++) {
-                        state.abort(request, c);
+                        state.end(request, c, FinishReason.ABORT);
                     }
                 }
                 case Command.Close _ -> closing = true;

@@ -108,11 +108,11 @@ final class EngineState {
         }
     }
 
-    /** Aborts a choice, if it has not ended. */
-    void abort(ActiveRequest request, int choice) {
+    /** Ends a choice at its consumer's wish, if it has not ended. */
+    void end(ActiveRequest request, int choice, FinishReason reason) {
         if (!request.finished && !request.ended(choice)) {
-            request.ring.put(new TokenEvent.ChoiceEnded(choice, FinishReason.ABORT));
-            endChoice(request, choice, FinishReason.ABORT);
+            request.ring.put(new TokenEvent.ChoiceEnded(choice, reason));
+            endChoice(request, choice, reason);
         }
     }
 

@@ -11,8 +11,12 @@ public interface Generation extends AutoCloseable {
     @Nullable
     TokenEvent poll();
 
-    /** Aborts one choice; the others go on. Any thread; aborting twice, or one that has ended, is allowed. */
-    void abort(int choice);
+    /**
+     * Ends one choice; the others go on. Any thread; ending twice, or one that has ended, is allowed.
+     *
+     * @param reason STOP when its text is complete, ABORT when nobody wants more; counted so in the metrics
+     */
+    void end(int choice, FinishReason reason);
 
     /** Aborts what still runs; its blocks are free after the step in flight. Any thread; closing twice is allowed. */
     @Override

@@ -18,6 +18,8 @@ public record Refusal(Reason reason, String message, int retryAfterSeconds) {
         DRAINING,
         /** Longer than the model's context or the KV cache. */
         TOO_LONG,
+        /** More choices, or more biases and penalties of them, than fit a step. */
+        TOO_MANY_CHOICES,
         /** The engine has failed. */
         ENGINE_DEAD
     }

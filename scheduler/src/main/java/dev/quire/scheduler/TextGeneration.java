@@ -110,7 +110,7 @@ final class TextGeneration implements TextStream {
         if (match.stop() != null) {
             reason = match.stop();
             if (finish == null) {
-                generation.abort(token.choice());
+                generation.end(token.choice(), FinishReason.STOP);
             }
             finish = FinishReason.STOP;
         } else if (finish != null) {

@@ -59,12 +59,12 @@ final class TokenStream implements Generation {
     }
 
     @Override
-    public void abort(int choice) {
+    public void end(int choice, FinishReason reason) {
         if (choice < 0 || choice >= request.spec.n()) {
             throw new IllegalArgumentException("choice " + choice + " of " + request.spec.n());
         }
         if (!request.finished) {
-            mailbox.send(new Command.AbortChoice(request, choice));
+            mailbox.send(new Command.EndChoice(request, choice, reason));
         }
     }
 

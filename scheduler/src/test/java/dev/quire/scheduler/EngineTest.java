@@ -238,11 +238,11 @@ class EngineTest {
     @Test
     void abortingOneChoiceLeavesTheOthers() {
         HandEngine.Reader r = hand.submit(HandEngine.request(HandEngine.prompt('a', 10), 3, 8, 0));
-        r.generation.abort(0);
+        r.generation.end(0, FinishReason.ABORT);
         hand.turn();
         hand.turn();
         hand.turn();
-        r.generation.abort(2);
+        r.generation.end(2, FinishReason.ABORT);
         hand.run();
         r.read();
 

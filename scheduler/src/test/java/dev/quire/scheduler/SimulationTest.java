@@ -170,7 +170,7 @@ class SimulationTest {
         if (random.nextInt(2000) == 0) {
             reader.generation.close();
         } else if (random.nextInt(2000) == 0) {
-            reader.generation.abort(random.nextInt(reader.request.n()));
+            reader.generation.end(random.nextInt(reader.request.n()), FinishReason.ABORT);
         }
     }
 

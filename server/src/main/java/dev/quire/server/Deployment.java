@@ -27,6 +27,7 @@ import java.util.Set;
  */
 record Deployment(LoadedModel model, Engine engine, ServedModel served) implements AutoCloseable {
     private static final int MAX_LOGPROBS = 20;
+    private static final int MAX_CHOICES = 1024;
 
     /**
      * Loads the model's files and starts an engine.
@@ -102,6 +103,7 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
                 System.currentTimeMillis() / 1000,
                 engine.maxLength(),
                 MAX_LOGPROBS,
+                Math.min(MAX_CHOICES, config.engine().maxQueuedRequests()),
                 model.tokenizer(),
                 model.chatFormat(),
                 request -> start(texts, meters, request),

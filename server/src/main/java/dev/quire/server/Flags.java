@@ -74,7 +74,7 @@ public final class Flags {
     @Option(
             names = "--threads",
             defaultValue = "0",
-            description = "compute threads, 0 = cores this process may use (default: ${DEFAULT-VALUE})")
+            description = "compute threads, 0 = physical cores this process may use (default: ${DEFAULT-VALUE})")
     private int threads;
 
     @Option(
@@ -299,12 +299,8 @@ public final class Flags {
             throw new IllegalArgumentException("--max-num-batched-tokens is " + maxBatchedTokens
                     + ", less than --max-num-seqs (" + maxSequences + "): every sequence needs a token in a step");
         }
-        List<String> keys = new ArrayList<>(apiKeys);
-        for (String variable : List.of("QUIRE_API_KEY", "VLLM_API_KEY")) {
-            String key = environment.getOrDefault(variable, "");
-            if (!key.isEmpty()) {
-                keys.add(key);
-            }
+        if (!rootPath.isEmpty() && !rootPath.startsWith("/")) {
+            throw new IllegalArgumentException("--root-path is '" + rootPath + "'; it must begin with /");
         }
         return new ServerConfig(
                 host,
@@ -331,13 +327,30 @@ public final class Flags {
                         maxQueuedTokens,
                         Duration.ofSeconds(drain)),
                 new ServerConfig.Edge(
-                        List.copyOf(keys),
-                        rootPath,
+                        keys(environment),
+                        rootPath.replaceAll("/+$", ""),
                         (int) maxBodyBytes,
                         Duration.ofSeconds(clientTimeout),
                         Duration.ofSeconds(sseKeepAlive),
                         errorStyle.equals("openai")),
                 Map.copyOf(environment));
+    }
+
+    private List<String> keys(Map<String, String> environment) {
+        List<String> keys = new ArrayList<>();
+        for (String key : apiKeys) {
+            if (key.isBlank()) {
+                throw new IllegalArgumentException("--api-key is blank; leave it out to need no key");
+            }
+            keys.add(key.strip());
+        }
+        for (String variable : List.of("QUIRE_API_KEY", "VLLM_API_KEY")) {
+            String key = environment.getOrDefault(variable, "").strip();
+            if (!key.isEmpty()) {
+                keys.add(key);
+            }
+        }
+        return List.copyOf(keys);
     }
 
     private static void oneOf(String flag, String value, String... allowed) {

@@ -80,6 +80,8 @@ public final class Rehearsal {
 
     private static HttpURLConnection open(URI address) throws IOException {
         if (address.toURL().openConnection() instanceof HttpURLConnection connection) {
+            connection.setConnectTimeout((int) LIMIT.toMillis());
+            connection.setReadTimeout((int) LIMIT.toMillis());
             return connection;
         }
         throw new IOException(address + " is not HTTP");

@@ -76,6 +76,14 @@ class FlagsTest {
     }
 
     @Test
+    void keysAndRootPathsAreTakenAsTheyAreMeant() {
+        assertThat(serve("--api-key", "secret\n").edge().apiKeys()).containsExactly("secret");
+        assertThat(exit("--api-key", "").text()).contains("--api-key is blank");
+        assertThat(serve("--root-path", "/x/").edge().rootPath()).isEqualTo("/x");
+        assertThat(exit("--root-path", "x").text()).contains("must begin with /");
+    }
+
+    @Test
     void helpListsEveryFlagAndExitsWithZero() {
         Flags.Parsed.Exit exit = exit("--help");
         assertThat(exit.code()).isZero();

@@ -60,6 +60,7 @@ final class ScriptedServer implements AutoCloseable {
                 1_700_000_000,
                 CONTEXT,
                 20,
+                1024,
                 new ByteTokenizer(),
                 chat,
                 texts,

@@ -35,6 +35,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     private static final int MAX_QUEUED = 16;
+    private static final int QUEUED_BYTES = 2048;
+    private static final long SLOWEST_BYTES_PER_SECOND = 16 * 1024;
     private static final Duration LINGER = Duration.ofSeconds(1);
     private static final long FIRST_PROBE_MILLIS = 10;
     private static final long LONGEST_PROBE_MILLIS = 10_000;
@@ -56,7 +58,9 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     private Phase phase = Phase.HEADER;
     private boolean sawBytes;
     private boolean inputEnded;
+    private boolean owesContinue;
     private long untakenBytes;
+    private long bodySinceNanos;
 
     ConnectionHandler(HttpServer server, Channel channel) {
         this.server = server;
@@ -128,7 +132,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
     public void channelInactive(ChannelHandlerContext ctx) {
         deadline.dispose();
         assembler.dispose();
-        queue.forEach(r -> server.budget().give(r.bodyCharge()));
+        queue.forEach(r -> server.budget().give(r.bodyCharge() + QUEUED_BYTES));
         queue.clear();
         Exchange open = current;
         if (open != null) {
@@ -250,11 +254,19 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         } else if (closesAfter(answered)) {
             abort();
         } else if (!queue.isEmpty()) {
+            server.budget().give(QUEUED_BYTES);
             dispatch(queue.remove());
+            if (queue.isEmpty() && !assembler.inBody()) {
+                channel.read(); // so that a client that leaves is noticed
+            }
         } else if (inputEnded) {
             abort();
         } else if (assembler.inBody()) {
+            bodySinceNanos = System.nanoTime();
             enter(Phase.BODY, server.options().bodyTimeout());
+            if (owesContinue) {
+                writeContinue();
+            }
             channel.read();
         } else {
             enter(Phase.IDLE, server.options().keepAliveTimeout());
@@ -281,8 +293,11 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         }
         if (current == null) {
             dispatch(request);
-        } else {
+        } else if (server.budget().take(QUEUED_BYTES)) {
             queue.add(request);
+        } else {
+            server.budget().give(request.bodyCharge());
+            abort(); // more heads than there is memory for
         }
     }
 
@@ -291,8 +306,8 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         current = exchange;
         server.exchanges().begun();
         phase = Phase.BUSY;
+        owesContinue = false;
         deadline.clear();
-        server.router().observer().started(request.decision().handler());
         Reply refusal = request.decision().refusal();
         Route route = request.decision().route();
         if (refusal != null || route == null) {
@@ -304,9 +319,16 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         }
     }
 
+    /** More of a body has come: there is time for the next piece, but not for ever for the whole. */
     private void bodyProgress() {
+        if (phase == Phase.HEADER) {
+            bodySinceNanos = System.nanoTime();
+        }
         if (phase == Phase.HEADER || phase == Phase.BODY) {
-            enter(Phase.BODY, server.options().bodyTimeout());
+            Duration patience = server.options().bodyTimeout();
+            Duration whole = patience.plusSeconds(assembler.bodyBytes() / SLOWEST_BYTES_PER_SECOND);
+            Duration left = whole.minusNanos(System.nanoTime() - bodySinceNanos);
+            enter(Phase.BODY, left.compareTo(patience) < 0 ? left : patience);
         }
     }
 
@@ -328,7 +350,17 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         }
     }
 
+    /** The interim answer to a request that waits for it with its body: when its turn has come. */
     private void sendContinue() {
+        if (current == null) {
+            writeContinue();
+        } else {
+            owesContinue = true;
+        }
+    }
+
+    private void writeContinue() {
+        owesContinue = false;
         var _ = channel.writeAndFlush(new DefaultFullHttpResponse(
                         HttpVersion.HTTP_1_1, HttpResponseStatus.CONTINUE, Unpooled.EMPTY_BUFFER))
                 .addListener(closeOnFailure());
@@ -353,7 +385,7 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
         if (stream != null) {
             stream.comment();
         } else if (!open.answered() && !open.http10()) {
-            sendContinue();
+            writeContinue();
         }
     }
 }

@@ -5,14 +5,8 @@ public interface HttpObserver {
     /** Sees nothing. */
     HttpObserver NONE = new HttpObserver() {
         @Override
-        public void started(String handler) {}
-
-        @Override
         public void finished(Finished event) {}
     };
-
-    /** A request was read and is about to be answered. */
-    void started(String handler);
 
     /** Its answer was sent, or the client is gone. */
     void finished(Finished event);

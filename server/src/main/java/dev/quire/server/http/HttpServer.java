@@ -43,9 +43,7 @@ public final class HttpServer implements AutoCloseable {
         this.options = options;
         this.router = router;
         keys = new ApiKeys(options.apiKeys());
-        budget = new BodyBudget(Math.max(
-                Math.max(MIN_BUDGET_BYTES, 2L * options.maxBodyBytes()),
-                Runtime.getRuntime().maxMemory() / 4));
+        budget = new BodyBudget(Math.max(MIN_BUDGET_BYTES, Runtime.getRuntime().maxMemory() / 4));
         loops = new MultiThreadIoEventLoopGroup(
                 EVENT_LOOPS, new DefaultThreadFactory("quire-http", true), NioIoHandler.newFactory());
         workers = Executors.newThreadPerTaskExecutor(

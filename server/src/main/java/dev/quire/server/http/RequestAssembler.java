@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 final class RequestAssembler {
     private static final byte[] NOTHING = new byte[0];
     /** A refused request's body up to this size is read for the sake of the connection. */
+    private static final int FREE_BYTES = 64 * 1024;
+
     private static final long SKIPPABLE_BYTES = 64 * 1024;
 
     private final HttpOptions options;
@@ -106,7 +108,7 @@ final class RequestAssembler {
 
     /** Lets go of a body that will never be complete. */
     void dispose() {
-        budget.give(body.length);
+        budget.give(charge(body.length));
         reset();
         finished = true;
     }
@@ -136,7 +138,7 @@ final class RequestAssembler {
         }
         if (length + added > body.length) {
             int grown = (int) Math.min(options.maxBodyBytes(), Math.max(length + added, body.length * 2L));
-            if (!budget.take(grown - body.length)) {
+            if (!budget.take(charge(grown) - charge(body.length))) {
                 return refuseAndClose(
                         current,
                         router.error(503, "Too many large requests are being read at once.")
@@ -151,7 +153,7 @@ final class RequestAssembler {
 
     private Request complete(RequestHead current, Router.Decision decided) {
         byte[] whole = length == body.length ? body : Arrays.copyOf(body, length);
-        Request request = new Request(current, whole, body.length, decided, false);
+        Request request = new Request(current, whole, charge(body.length), decided, false);
         reset();
         return request;
     }
@@ -165,6 +167,16 @@ final class RequestAssembler {
         Request request = new Request(current, NOTHING, 0, new Router.Decision(route, reply), true);
         dispose();
         return request;
+    }
+
+    /** Small bodies are free, so that slow large ones never keep them out. */
+    private static int charge(int capacity) {
+        return capacity <= FREE_BYTES ? 0 : capacity;
+    }
+
+    /** Bytes of the body read so far, those of a refused request too. */
+    long bodyBytes() {
+        return length + skipped;
     }
 
     private void reset() {

@@ -50,7 +50,7 @@ public final class Router {
                 found = route;
             }
         }
-        boolean open = found != null && found.open();
+        boolean open = (found != null && found.open()) || head.method().equals("OPTIONS");
         if (!open && !keys.admits(head.header("Authorization"), head.header("x-api-key"))) {
             return new Decision(found, unauthorized());
         }
@@ -76,7 +76,7 @@ public final class Router {
             LOG.debug("{} {}: the client left", exchange.id(), route.path());
         } catch (InterruptedException e) {
             exchange.replyOrAbort(error(503, "The server is shutting down.").with("Retry-After", "5"));
-        } catch (Exception | StackOverflowError | OutOfMemoryError e) {
+        } catch (Exception | Error e) {
             LOG.error("{} {} failed", exchange.id(), route.path(), e);
             exchange.replyOrAbort(error(500, "The server had an error while processing your request."));
         }

@@ -52,6 +52,7 @@ public sealed interface ApiError {
             case OVERLOADED, OVERLOADED_TOKENS, DRAINING ->
                 new Unavailable(refusal.message(), Math.max(1, refusal.retryAfterSeconds()));
             case TOO_LONG -> new TooLong(refusal.message());
+            case TOO_MANY_CHOICES -> new Invalid("n", refusal.message());
             case ENGINE_DEAD -> new Internal(refusal.message(), true);
         };
     }

@@ -23,7 +23,7 @@ final class CompletionLogprobs {
         json.writeArrayPropertyStart("text_offset");
         for (TokenText token : tokens) {
             json.writeNumber(offset);
-            offset += token.text().length();
+            offset += token.text().codePointCount(0, token.text().length()); // as Python clients count
         }
         json.writeEndArray();
         json.writeArrayPropertyStart("token_logprobs");

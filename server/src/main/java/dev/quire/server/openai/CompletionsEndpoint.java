@@ -74,9 +74,9 @@ public final class CompletionsEndpoint implements Endpoint {
         }
         Long logprobs = body.integer("logprobs", 0, model.maxLogprobs());
         List<Prompt> prompts = Prompt.read(body, sampling, model);
-        if ((long) prompts.size() * sampling.n() > Prompt.MAX_PROMPTS) {
+        if ((long) prompts.size() * sampling.n() > model.maxChoices()) {
             throw ApiError.invalid(
-                    "n", "prompts times n may be at most " + Prompt.MAX_PROMPTS + ".", prompts.size() * sampling.n());
+                    "n", "prompts times n may be at most " + model.maxChoices() + ".", prompts.size() * sampling.n());
         }
         return new Call(
                 model,

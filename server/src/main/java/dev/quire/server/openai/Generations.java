@@ -94,11 +94,19 @@ final class Generations implements AutoCloseable {
                 } while (!(event instanceof TextEvent.Done) && !(event instanceof TextEvent.Failed));
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 LOG.error("reading the stream of prompt {} failed", prompt, e);
-                var _ = queue.offer(new Numbered(prompt, new TextEvent.Failed("The server had an error.")));
+                putFailure(prompt, queue);
             }
         });
+    }
+
+    private static void putFailure(int prompt, BlockingQueue<Numbered> queue) {
+        try {
+            queue.put(new Numbered(prompt, new TextEvent.Failed("The server had an error.")));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt(); // the reader is gone
+        }
     }
 
     /** Aborts what still runs; any thread, never blocks. */

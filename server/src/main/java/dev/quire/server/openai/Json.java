@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.Semaphore;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -28,7 +29,11 @@ public final class Json {
     /** Longest number, in characters. */
     public static final int MAX_NUMBER = 64;
     /** Values, names and brackets of one document: bounds the memory of a tree, not only of its text. */
-    private static final long MAX_TOKENS = 3_000_000;
+    private static final long MAX_TOKENS = 1_200_000;
+    /** A tree takes many times its text: of large ones only two are made at once. */
+    private static final int LARGE_BYTES = 256 * 1024;
+
+    private static final Semaphore LARGE_TREES = new Semaphore(2);
 
     private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
                     .streamReadConstraints(StreamReadConstraints.builder()
@@ -67,6 +72,10 @@ public final class Json {
 
     /** A document, or a 400 that names the place of the fault. */
     static JsonNode parse(byte[] bytes, String what) {
+        boolean large = bytes.length > LARGE_BYTES;
+        if (large) {
+            LARGE_TREES.acquireUninterruptibly();
+        }
         try {
             JsonNode tree = MAPPER.readTree(bytes);
             if (tree == null || tree.isMissingNode()) {
@@ -77,6 +86,10 @@ public final class Json {
             throw ApiError.malformed(null, what + " goes over a limit of JSON: " + reason(e));
         } catch (JacksonException e) {
             throw ApiError.malformed(null, what + " is not valid JSON: " + reason(e));
+        } finally {
+            if (large) {
+                LARGE_TREES.release();
+            }
         }
     }
 

@@ -60,7 +60,7 @@ record Sampling(
             throw ApiError.invalid("truncate_prompt_tokens", "truncate_prompt_tokens must be at least 1, or -1.", 0);
         }
         SamplingParams params = params(body, model);
-        int n = (int) body.integer("n", 1, MAX_N, 1);
+        int n = (int) body.integer("n", 1, Math.min(MAX_N, model.maxChoices()), 1);
         if (n > 1 && params.temperature() == 0) {
             throw ApiError.invalid("n", "n must be 1 when temperature is 0: all choices would be the same.", n);
         }
@@ -78,7 +78,7 @@ record Sampling(
                 stream,
                 usage,
                 continuous,
-                truncate == null ? null : truncate < 0 ? model.maxModelLen() : truncate.intValue(),
+                truncate == null ? null : truncate < 0 ? model.maxModelLen() - 1 : truncate.intValue(),
                 "right".equals(side(body)),
                 body.bool("return_token_ids", false),
                 body.bool("return_tokens_as_token_ids", false));

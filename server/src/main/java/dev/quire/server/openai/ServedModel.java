@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param createdSeconds when it was ready, unix time
  * @param maxModelLen positions of one sequence, prompt and output together
  * @param maxLogprobs alternatives that a client may ask for
+ * @param maxChoices prompts times n that one request may have
  * @param healthy whether the engine still serves
  * @param chatFormat null for a model without a chat template
  */
@@ -23,6 +24,7 @@ public record ServedModel(
         long createdSeconds,
         int maxModelLen,
         int maxLogprobs,
+        int maxChoices,
         Tokenizer tokenizer,
         @Nullable ChatFormat chatFormat,
         TextSource texts,

@@ -31,9 +31,6 @@ final class HttpMeters implements HttpObserver {
     }
 
     @Override
-    public void started(String handler) {}
-
-    @Override
     public void finished(Finished event) {
         if (!UNCOUNTED.contains(event.handler())) {
             record(event, true);

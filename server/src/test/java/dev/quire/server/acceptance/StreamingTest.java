@@ -204,6 +204,8 @@ class StreamingTest {
 
     @Test
     void stopStringsCutExactlyAndNeverLeak() throws Exception {
+        double aborted = finished("abort");
+        double stopped = finished("stop");
         String all = text(post(greedy(PROMPT, 32)));
         for (int from : new int[] {3, 9, all.length() / 2}) {
             String stop = all.substring(from, from + 5);
@@ -224,6 +226,17 @@ class StreamingTest {
                 .as("what was held back is given at the end")
                 .isEqualTo(all);
         assertThat(chunks.getLast().at("/choices/0/stop_reason").isNull()).isTrue();
+        assertThat(finished("abort")).as("counted as aborted").isEqualTo(aborted);
+        assertThat(finished("stop")).isGreaterThan(stopped);
+    }
+
+    private static double finished(String reason) throws Exception {
+        return client.get("/metrics")
+                .lines()
+                .filter(line -> line.startsWith("vllm:request_success_total{")
+                        && line.contains("finished_reason=\"" + reason + "\""))
+                .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+                .sum();
     }
 
     @Test

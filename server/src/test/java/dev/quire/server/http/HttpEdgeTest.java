@@ -47,8 +47,6 @@ class HttpEdgeTest {
                 Duration.ofSeconds(2),
                 Duration.ofMillis(100));
         HttpObserver observer = new HttpObserver() {
-            @Override
-            public void started(String handler) {}
 
             @Override
             public void finished(Finished event) {
@@ -236,6 +234,57 @@ class HttpEdgeTest {
             assertThat(client.any().body()).isEqualTo("hi");
             client.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n");
             assertThat(client.any().status()).isEqualTo(413);
+        }
+    }
+
+    @Test
+    void aClientThatLeavesAfterPipeliningIsNoticed() throws Exception {
+        try (RawClient client = new RawClient(server.port())) {
+            client.send("GET /open HTTP/1.1\r\nHost: x\r\n\r\nPOST /wait HTTP/1.1\r\nHost: x\r\n"
+                    + "Content-Length: 2\r\n\r\n{}");
+            assertThat(client.answer().status()).isEqualTo(200);
+            assertThat(waiting.await(5, TimeUnit.SECONDS)).isTrue();
+        }
+        assertThat(left.await(1, TimeUnit.SECONDS))
+                .as("noticed within a second")
+                .isTrue();
+    }
+
+    @Test
+    void aPipelinedRequestThatExpectsContinueIsToldSoInItsTurn() throws Exception {
+        try (RawClient client = new RawClient(server.port())) {
+            client.get("/quiet");
+            assertThat(client.head()).isEqualTo(200);
+            client.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+            Thread.sleep(100); // time for a wrong interim answer to get into the stream
+            go.countDown();
+            String line = client.line();
+            while (!line.equals("0")) {
+                assertThat(line).doesNotContain("100");
+                line = client.line();
+            }
+            assertThat(client.line()).isEmpty();
+            assertThat(client.any().status()).isEqualTo(100);
+            client.send("hi");
+            assertThat(client.answer().body()).isEqualTo("hi");
+        }
+    }
+
+    @Test
+    void aBodyThatTricklesIsNotWaitedForForEver() throws Exception {
+        try (RawClient client = new RawClient(server.port())) {
+            client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+            long began = System.nanoTime();
+            try {
+                while (System.nanoTime() - began < 5_000_000_000L
+                        && client.socket().getInputStream().available() == 0) {
+                    client.send("x");
+                    Thread.sleep(100);
+                }
+            } catch (java.net.SocketException _) {
+                // Closed while more was sent: as good as an answer.
+            }
+            assertThat(System.nanoTime() - began).isLessThan(3_000_000_000L);
         }
     }
 
