@@ -41,15 +41,14 @@ final class HeadChecks {
         if (framing != null) {
             return Result.refuse(400, framing);
         }
-        RequestTarget target = RequestTarget.parse(request.uri());
-        if (target == null) {
+        String path = RequestTarget.path(request.uri());
+        if (path == null) {
             return Result.refuse(400, "The request target is not a path.");
         }
         return new Result(
                 new RequestHead(
                         request.method().name(),
-                        withoutRoot(target.path(), rootPath),
-                        target.query(),
+                        withoutRoot(path, rootPath),
                         request.headers(),
                         id(request.headers().get("X-Request-Id")),
                         HttpUtil.isKeepAlive(request),

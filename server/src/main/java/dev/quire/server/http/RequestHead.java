@@ -10,14 +10,12 @@ import org.jspecify.annotations.Nullable;
  *
  * @param method as sent
  * @param path percent-decoded, without the query and the root path
- * @param query raw, empty when there is none
  * @param headers names are case-insensitive
  * @param id the client's {@code X-Request-Id} when it is fit to be echoed, else a new one
  * @param keepAlive whether the connection outlives the answer
  * @param http10 whether the client speaks HTTP/1.0 (no chunks, no interim answers)
  */
-record RequestHead(
-        String method, String path, String query, HttpHeaders headers, String id, boolean keepAlive, boolean http10) {
+record RequestHead(String method, String path, HttpHeaders headers, String id, boolean keepAlive, boolean http10) {
     private static final Set<String> METHODS =
             Set.of("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT");
 

@@ -6,15 +6,12 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The target of a request line, decoded strictly: what cannot be read in one way only is refused.
- *
- * @param path percent-decoded
- * @param query raw
- */
-record RequestTarget(String path, String query) {
-    /** The target in its parts, or null when it is malformed. */
-    static @Nullable RequestTarget parse(String raw) {
+/** The target of a request line, decoded strictly: what cannot be read in one way only is refused. */
+final class RequestTarget {
+    private RequestTarget() {}
+
+    /** The path, percent-decoded and without the query, or null when the target is malformed. */
+    static @Nullable String path(String raw) {
         String target = raw;
         if (target.regionMatches(true, 0, "http://", 0, 7) || target.regionMatches(true, 0, "https://", 0, 8)) {
             int slash = target.indexOf('/', target.indexOf("//") + 2);
@@ -24,8 +21,7 @@ record RequestTarget(String path, String query) {
             return null;
         }
         int mark = target.indexOf('?');
-        String path = decode(mark < 0 ? target : target.substring(0, mark));
-        return path == null ? null : new RequestTarget(path, mark < 0 ? "" : target.substring(mark + 1));
+        return decode(mark < 0 ? target : target.substring(0, mark));
     }
 
     private static @Nullable String decode(String raw) {

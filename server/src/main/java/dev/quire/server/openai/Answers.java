@@ -146,6 +146,6 @@ final class Answers {
             return null;
         }
         return new ApiError.Internal(
-                event instanceof TextEvent.Failed why ? why.message() : "The engine failed on this request.", true);
+                event instanceof TextEvent.Failed why ? why.message() : "The engine failed on this request.");
     }
 }

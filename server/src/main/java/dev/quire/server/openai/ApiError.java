@@ -25,7 +25,7 @@ public sealed interface ApiError {
     record Unavailable(String message, int retryAfterSeconds) implements ApiError {}
 
     /** The server's own fault. */
-    record Internal(String message, boolean retryHelps) implements ApiError {}
+    record Internal(String message) implements ApiError {}
 
     /** Decided by the HTTP edge, which knows only a status. */
     record Edge(int status, String message) implements ApiError {}
@@ -53,7 +53,7 @@ public sealed interface ApiError {
                 new Unavailable(refusal.message(), Math.max(1, refusal.retryAfterSeconds()));
             case TOO_LONG -> new TooLong(refusal.message());
             case TOO_MANY_CHOICES -> new Invalid("n", refusal.message());
-            case ENGINE_DEAD -> new Internal(refusal.message(), true);
+            case ENGINE_DEAD -> new Internal(refusal.message());
         };
     }
 

@@ -40,7 +40,6 @@ public enum ErrorStyle {
                                 Integer.toString(e.retryAfterSeconds()),
                                 "retry-after-ms",
                                 Integer.toString(e.retryAfterSeconds() * 1000)));
-            case ApiError.Internal e when !e.retryHelps() -> reply.with("x-should-retry", "false");
             case ApiError.Internal _,
                     ApiError.Invalid _,
                     ApiError.TooLong _,
