@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -44,22 +45,32 @@ public final class QuireServer {
     private final LiveRequests live = new LiveRequests();
     private final Meters meters = new Meters();
     private final HttpServer http;
-    private final Thread loader;
+    private final CountDownLatch bound = new CountDownLatch(1);
     private final CompletableFuture<Deployment> deployment = new CompletableFuture<>();
     private final CompletableFuture<Integer> ended = new CompletableFuture<>();
     private final AtomicBoolean stopping = new AtomicBoolean();
 
     private QuireServer(ServerConfig config) throws IOException {
         this.config = config;
+        // Loading and binding begin together: each takes some tenths of a second, most of it to initialise classes.
+        Thread.ofPlatform().name("quire-loader").start(this::load);
+        try {
+            http = HttpServer.start(httpOptions(config), router());
+        } catch (IOException e) {
+            deployment.cancel(false); // the loader finds it so, and frees what it has loaded
+            throw e;
+        } finally {
+            bound.countDown();
+        }
+    }
+
+    private Router router() {
         ErrorStyle errors = config.edge().openAiErrors() ? ErrorStyle.OPENAI : ErrorStyle.VLLM;
         ApiSurface api = new ApiSurface(slot, live, errors, "quire-" + version());
-        http = HttpServer.start(
-                httpOptions(config),
-                new Router(
-                        ApiRoutes.all(api, meters, version()),
-                        (status, message) -> errors.body(new ApiError.Edge(status, message)),
-                        meters.http()));
-        loader = Thread.ofPlatform().name("quire-loader").unstarted(this::load);
+        return new Router(
+                ApiRoutes.all(api, meters, version()),
+                (status, message) -> errors.body(new ApiError.Edge(status, message)),
+                meters.http());
     }
 
     /**
@@ -69,7 +80,6 @@ public final class QuireServer {
      */
     public static QuireServer start(ServerConfig config) throws IOException {
         QuireServer server = new QuireServer(config);
-        server.loader.start();
         Thread.ofPlatform().name("quire-watch").daemon().start(server::watch);
         return server;
     }
@@ -170,6 +180,11 @@ public final class QuireServer {
     }
 
     private void fail(Throwable cause, String message) {
+        try {
+            bound.await(); // what is not there yet cannot be taken down
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
         slot.failed(message);
         if (deployment.completeExceptionally(cause)) {
             LOG.error("the server cannot start: {}", message);
