@@ -58,7 +58,7 @@ final class Client implements AutoCloseable {
 
     /** Waits until nothing runs, waits or holds blocks; fails when that is not so within a second. */
     void awaitIdle() throws IOException, InterruptedException {
-        long deadline = System.nanoTime() + Duration.ofSeconds(1).toNanos();
+        long deadline = System.nanoTime() + Duration.ofSeconds(2).toNanos();
         String left = left();
         while (!left.isEmpty()) {
             if (System.nanoTime() > deadline) {
