@@ -62,7 +62,7 @@ final class Client implements AutoCloseable {
         String left = left();
         while (!left.isEmpty()) {
             if (System.nanoTime() > deadline) {
-                throw new AssertionError("after a second there is still " + left);
+                throw new AssertionError("after two seconds there is still " + left);
             }
             Thread.sleep(10);
             left = left();
