@@ -58,11 +58,11 @@ final class Client implements AutoCloseable {
 
     /** Waits until nothing runs, waits or holds blocks; fails when that is not so within a second. */
     void awaitIdle() throws IOException, InterruptedException {
-        long deadline = System.nanoTime() + Duration.ofSeconds(2).toNanos();
+        long deadline = System.nanoTime() + Duration.ofSeconds(1).toNanos();
         String left = left();
         while (!left.isEmpty()) {
             if (System.nanoTime() > deadline) {
-                throw new AssertionError("after two seconds there is still " + left);
+                throw new AssertionError("after a second there is still " + left);
             }
             Thread.sleep(10);
             left = left();

@@ -169,7 +169,7 @@ class CrowdTest {
         ResourceLeakDetector.setLevel(ResourceLeakDetector.Level.SIMPLE);
         try {
             wave(300, Duration.ofSeconds(10)); // the first of anything takes longer
-            List<Outcome> outcomes = wave(1000, Duration.ofSeconds(5));
+            List<Outcome> outcomes = wave(1000, Duration.ofSeconds(1));
             assertThat(outcomes)
                     .allMatch(o -> o.status() == 200 ? o.complete() : o.status() == 503 && o.retryAfter())
                     .allMatch(o -> o.status() == 200 || o.took().toSeconds() < 3);
