@@ -128,9 +128,7 @@ public final class QuireServer {
 
     /** Takes nothing new, lets what runs finish within the time for it, and frees everything. */
     public void drainAndClose() {
-        if (stopping.compareAndSet(false, true)) {
-            takeDown(STOPPED);
-        }
+        end(STOPPED);
     }
 
     private static HttpOptions httpOptions(ServerConfig config) {
