@@ -216,6 +216,10 @@ static void attend(const AttentionItem& it) {
         const int lanes = it.dim - d < 16 ? it.dim - d : 16;
         store_n(out + d, mul(load_n(in + d, lanes), inverse), lanes);
       }
+      if (it.job.feeds != nullptr) {
+        const int64_t groups = it.dim / kGroup;
+        quantise(*it.job.feeds, it.job.feeds->q, out, it.token(row + r), head * groups, groups);
+      }
     }
   }
 }
