@@ -3,6 +3,9 @@
 
 namespace quire::QR_LEVEL {
 
+/// Bytes by which weights are fetched ahead of their use, into the tiles that follow: what hides the memory's latency.
+constexpr int64_t kPrefetch = 4096;
+
 /// Adding it to an integer below 2^22 in magnitude gives the bits of the float 12582912 + integer.
 constexpr int32_t kMagicBits = 0x4B400000;
 constexpr float kMagic = 12582912.0f;
@@ -72,10 +75,6 @@ static void quantise(const LinearJob& job, const QuantisedRows& q, const float* 
   }
 }
 
-/// One tile's streams.
-struct TileView {
-  const uint8_t *codes, *scales, *minima;
-};
 
 /// The rows of x that a kernel works on, at their first group.
 struct RowView {
@@ -83,15 +82,6 @@ struct RowView {
   const float* factors;
   const int32_t* starts;
 };
-
-template <bool kHalfFloat>
-QR_INLINE F load_factor(const uint8_t* base, int64_t index) {
-  if constexpr (kHalfFloat) {
-    return load_f16((const uint16_t*)base + index * 16);
-  } else {
-    return load((const float*)base + index * 16);
-  }
-}
 
 QR_INLINE int32_t quad(const int8_t* codes, int row, int c) {
   int32_t four;
@@ -104,17 +94,30 @@ template <int kBits, bool kHalfFloat, bool kMinima, int kHalves>
 struct QuantType {
   static constexpr int bits = kBits, halves = kHalves;
   static constexpr bool half_float = kHalfFloat, minima = kMinima;
+  // Bytes of a group's parts (layout.h).
+  static constexpr int64_t codes = 64 * kBits, factors = 16 * (kHalfFloat ? 2 : 4);
+  static constexpr int64_t group = codes + factors * (kHalves + (kMinima ? 1 : 0));
+
+  /// Factors of a group: the scales of its halves, then the minima.
+  QR_INLINE_MEMBER static F load_factors(const uint8_t* group, int index) {
+    const uint8_t* at = group + codes + index * factors;
+    if constexpr (kHalfFloat) {
+      return load_f16((const uint16_t*)at);
+    } else {
+      return load((const float*)at);
+    }
+  }
 };
 
 /// Adds the products of one half (or whole) group to the integer sums.
 template <class T, int kTiles, int kRows>
-QR_INLINE void dot_group(const TileView* tile, int64_t g, int half, const int8_t* x,
+QR_INLINE void dot_group(const uint8_t* const* tile, int half, const int8_t* x,
                          Dot<T::bits> (&sum)[kRows][kTiles]) {
   if constexpr (T::bits == 4) {
     QR_UNROLL for (int c = 0; c < 4; c++) {
       Bytes low[kTiles], high[kTiles];
       QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        const Bytes both = load_bytes(tile[t].codes + g * 256 + c * 64);
+        const Bytes both = load_bytes(tile[t] + c * 64);
         low[t] = low_nibbles(both);
         high[t] = high_nibbles(both);
       }
@@ -131,7 +134,7 @@ QR_INLINE void dot_group(const TileView* tile, int64_t g, int half, const int8_t
       const int c = half * quads + i;
       Bytes w[kTiles];
       QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        w[t] = load_bytes(tile[t].codes + g * 512 + c * 64);
+        w[t] = load_bytes(tile[t] + c * 64);
       }
       QR_UNROLL for (int r = 0; r < kRows; r++) {
         QR_UNROLL for (int t = 0; t < kTiles; t++) sum[r][t].add(w[t], quad(x, r, c));
@@ -142,14 +145,15 @@ QR_INLINE void dot_group(const TileView* tile, int64_t g, int half, const int8_t
 
 /// kTiles x kRows outputs of 16 over all groups.
 template <class T, bool kHigh, int kTiles, int kRows>
-QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&acc)[kRows][kTiles]) {
+QR_INLINE void tile_rows(const uint8_t* (&tile)[kTiles], RowView x, int64_t groups, F (&acc)[kRows][kTiles]) {
   QR_UNROLL for (int r = 0; r < kRows; r++) {
     QR_UNROLL for (int t = 0; t < kTiles; t++) acc[r][t] = zero();
   }
   for (int64_t g = 0; g < groups; g++) {
-    QR_UNROLL for (int t = 0; t < kTiles && kRows <= 2; t++) {
-      __builtin_prefetch(tile[t].codes + g * (T::bits * 64) + 1536);
-      __builtin_prefetch(tile[t].codes + g * (T::bits * 64) + 1600);
+    QR_UNROLL for (int t = 0; t < kTiles; t++) {
+      QR_UNROLL for (int64_t ahead = 0; ahead < T::group; ahead += 64) {
+        __builtin_prefetch(tile[t] + kPrefetch + ahead);
+      }
     }
     QR_UNROLL for (int half = 0; half < T::halves; half++) {
       Dot<T::bits> sum[kRows][kTiles], low[kRows][kTiles];
@@ -161,10 +165,10 @@ QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&ac
           low[r][t].start(start[r]);
         }
       }
-      dot_group<T, kTiles, kRows>(tile, g, half, x.codes, sum);
-      if constexpr (kHigh) dot_group<T, kTiles, kRows>(tile, g, half, x.low, low);
+      dot_group<T, kTiles, kRows>(tile, half, x.codes, sum);
+      if constexpr (kHigh) dot_group<T, kTiles, kRows>(tile, half, x.low, low);
       QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        const F d = load_factor<T::half_float>(tile[t].scales, g * T::halves + half);
+        const F d = T::load_factors(tile[t], half);
         QR_UNROLL for (int r = 0; r < kRows; r++) {
           const F scale = set1(x.factors[r]);
           F value;
@@ -177,13 +181,14 @@ QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&ac
           acc[r][t] = fma(value, d, acc[r][t]);
         }
         if constexpr (T::minima) {
-          const F m = load_factor<T::half_float>(tile[t].minima, g);
+          const F m = T::load_factors(tile[t], T::halves);
           QR_UNROLL for (int r = 0; r < kRows; r++) {
             acc[r][t] = fma(m, set1(x.factors[2 * kRowBlock + r]), acc[r][t]);
           }
         }
       }
     }
+    QR_UNROLL for (int t = 0; t < kTiles; t++) tile[t] += T::group;
     x.codes += kRowBlock * kGroup;
     if (kHigh) x.low += kRowBlock * kGroup;
     x.factors += 4 * kRowBlock;
@@ -198,11 +203,8 @@ static void quant_block(const TileWork& work, int64_t tile_index, int64_t row) {
   const QuantisedRows& q = work.q;
   const int64_t groups = job.in_cols / kGroup;
   const int64_t block = row / kRowBlock * groups, in_block = row % kRowBlock;
-  TileView tile[kTiles];
-  for (int t = 0; t < kTiles; t++) {
-    const uint8_t* data = part.data + (tile_index + t) * part.tile.bytes;
-    tile[t] = {data, data + part.tile.scales, data + part.tile.minima};
-  }
+  const uint8_t* tile[kTiles];
+  for (int t = 0; t < kTiles; t++) tile[t] = part.data + (tile_index + t) * part.tile.bytes;
   const int32_t* starts = q.starts[&part - job.parts];
   const int64_t code = (block * kRowBlock + in_block) * kGroup;
   const RowView x = {q.codes + code, kHigh ? q.low + code : nullptr,
@@ -217,6 +219,9 @@ static void quant_block(const TileWork& work, int64_t tile_index, int64_t row) {
 
 template <class T, bool kHigh, int kTiles>
 static void quant_rows(const TileWork& work, int64_t tile, int64_t row, int64_t end) {
+  if constexpr (kLinearRows >= 8 && kTiles == 1 && !kHigh) {
+    for (; row + 8 <= end; row += 8) quant_block<T, kHigh, kTiles, 8>(work, tile, row);
+  }
   if constexpr (kLinearRows >= 4 && !kHigh) {
     for (; row + 4 <= end; row += 4) quant_block<T, kHigh, kTiles, 4>(work, tile, row);
   }
