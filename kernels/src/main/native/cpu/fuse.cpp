@@ -9,6 +9,9 @@ namespace {
 /// With so few rows each worker norms and quantises them for itself: cheaper than to meet.
 constexpr int kRowsForEach = 4;
 
+/// From so many rows on an operation is bound by arithmetic, not by memory.
+constexpr int kManyRows = 64;
+
 template <class Args>
 const Args& args_of(const Prepared& entry) {
   return *reinterpret_cast<const Args*>(entry.op->args);
@@ -117,10 +120,12 @@ QuantisedRows place_quantised(const LinearJob& job, uint8_t* at) {
 void split_linear(LinearJob& job, int threads) {
   job.unit_tiles = job.rope != nullptr ? job.rope->head_dim / kTileRows : 2;
   job.units = job.gate != nullptr ? job.gate->inner / kGroup : (job.tiles + job.unit_tiles - 1) / job.unit_tiles;
-  // Items small enough to balance, large enough to be worth the counter.
+  // Items small enough to balance, large enough to be worth the counter; with few rows they are read from memory, which
+  // likes long runs.
   job.rows_per_item = job.rows <= 192 ? job.rows : 128;
   const int64_t row_items = (job.rows + job.rows_per_item - 1) / job.rows_per_item;
-  const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, threads * 8 / row_items);
+  const int64_t wanted =
+      threads == 1 ? 1 : std::max<int64_t>(1, threads * (job.rows < kManyRows ? 4 : 32) / row_items);
   job.units_per_item = static_cast<int>((job.units + wanted - 1) / wanted);
   job.unit_items = (job.units + job.units_per_item - 1) / job.units_per_item;
   job.items = job.unit_items * row_items;
