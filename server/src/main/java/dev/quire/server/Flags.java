@@ -26,11 +26,7 @@ public final class Flags {
             Flag.one("--root-path", "PREFIX", "", "path prefix that a proxy may leave on requests"),
             Flag.one("--device", "DEVICE", "auto", "auto, cpu or java (default: %s)"),
             Flag.one("--isa", "ISA", "auto", "auto, avx512, avx2 or scalar (default: %s)"),
-            Flag.one(
-                    "--threads",
-                    "N",
-                    "0",
-                    "compute threads, 0 = physical cores this process may use (default: %s)"),
+            Flag.one("--threads", "N", "0", "compute threads, 0 = physical cores this process may use (default: %s)"),
             Flag.one(
                     "--precision",
                     "PRECISION",
@@ -38,10 +34,7 @@ public final class Flags {
                     "default, or high: 15-bit activations for quantised weights"),
             Flag.one("--chat-template", "FILE", "", "Jinja template for chats (default: the model's own)"),
             Flag.one(
-                    "--max-model-len",
-                    "TOKENS",
-                    "auto",
-                    "longest sequence; 32k style accepted (default: the model's)"),
+                    "--max-model-len", "TOKENS", "auto", "longest sequence; 32k style accepted (default: the model's)"),
             Flag.one("--max-num-seqs", "N", "128", "sequences in one step (default: %s)"),
             Flag.one("--max-num-batched-tokens", "N", "2048", "tokens in one step (default: %s)"),
             Flag.one(
