@@ -20,6 +20,7 @@ import tools.jackson.databind.JsonNode;
 @Command(
         name = "quire bench",
         description = "Measures a server: this build's own with the default model, or any other with --url.",
+        subcommands = OverheadBench.class,
         sortOptions = false,
         usageHelpAutoWidth = true)
 public final class ServeBench implements Callable<Integer> {

@@ -1,7 +1,6 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadedModel;
-import dev.quire.model.ModelLoader;
 import dev.quire.model.Progress;
 import dev.quire.scheduler.Engine;
 import dev.quire.scheduler.EngineConfig;
@@ -32,10 +31,10 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
     /**
      * Loads the model's files and starts an engine.
      *
-     * @throws RuntimeException as {@link ModelLoader#load} says
+     * @throws RuntimeException as {@link dev.quire.model.ModelLoader#load} says
      */
-    static Deployment start(ServerConfig config, Path files, Meters all, Progress progress) {
-        LoadedModel model = ModelLoader.load(files, config.load(), progress);
+    static Deployment start(ServerConfig config, ModelSource models, Path files, Meters all, Progress progress) {
+        LoadedModel model = models.load(files, config.load(), progress);
         boolean started = false;
         try {
             List<String> names = names(config, model.name());
