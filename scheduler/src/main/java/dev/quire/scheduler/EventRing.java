@@ -13,6 +13,7 @@ final class EventRing {
     private volatile long taken;
     private volatile long put;
     private volatile @Nullable Thread reader;
+    private volatile @Nullable Runnable onNews;
 
     EventRing(int capacity) {
         slots = new AtomicReferenceArray<>(Integer.highestOneBit(Math.max(2, capacity) - 1) * 2);
@@ -40,6 +41,15 @@ final class EventRing {
         if (thread != null) {
             LockSupport.unpark(thread);
         }
+        Runnable action = onNews;
+        if (action != null) {
+            action.run();
+        }
+    }
+
+    /** Takes the action that {@link #put} runs from now on. Consumer. */
+    void onNews(Runnable action) {
+        onNews = action;
     }
 
     /** The next event, or null when there is none. Consumer. */
