@@ -25,6 +25,8 @@ public final class RequestLevelPolicy implements SchedulingPolicy {
 
     /** Chosen for the batch, not in a step yet. */
     private final List<SequenceView> entering = new ArrayList<>();
+    /** Those of whose prompts a part has been given to a step. */
+    private final List<SequenceView> begun = new ArrayList<>();
     /** For each prompt of the batch that is not padded yet, where its padding begins. */
     private final List<Integer> unpadded = new ArrayList<>();
     /** Rows of the batch. */
@@ -115,19 +117,23 @@ public final class RequestLevelPolicy implements SchedulingPolicy {
 
     /** Computes prompts and their padding; false when all are done. */
     private boolean computePrompts(StepBuilder step) {
-        boolean busy = false;
-        for (int i = 0; i < step.running().size(); i++) {
-            SequenceView s = step.running().get(i);
-            if (s.remaining() > 1) {
-                advance(step, s);
-                busy = true;
-            }
+        begun.retainAll(step.running());
+        boolean busy = !entering.isEmpty();
+        for (SequenceView s : List.copyOf(begun)) {
+            busy |= s.remaining() > 0;
+            goOn(step, s);
         }
-        busy |= !entering.isEmpty();
         enter(step);
         busy |= !unpadded.isEmpty();
         pad(step);
         return busy;
+    }
+
+    private void goOn(StepBuilder step, SequenceView s) {
+        boolean last = step.room(s) == s.remaining();
+        if (advance(step, s) && last) {
+            begun.remove(s);
+        }
     }
 
     private void enter(StepBuilder step) {
@@ -143,6 +149,9 @@ public final class RequestLevelPolicy implements SchedulingPolicy {
                 return;
             }
             width++;
+            if (room < prompt) {
+                begun.add(s);
+            }
             if (prompt < longestPrompt) {
                 unpadded.add(prompt);
             }

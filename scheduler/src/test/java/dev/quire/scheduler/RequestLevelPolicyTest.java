@@ -89,9 +89,8 @@ class RequestLevelPolicyTest {
       the window ends with the first       | dynamic | 64     | 3    | 20     | a@0 2+1, b@2 2+1, c@4 2+1      | a0-2 b0-2 ; c0-2
       who waited during a batch goes on    | dynamic | 64     | 3    | 20     | a@0 2+9, b@4 2+1, c@9 2+1, d@9 2+1, e@9 2+1 | a0-2 ; a2-3 ; a3-4 ; a4-5 ; a5-6 ; a6-7 ; a7-8 ; a8-9 ; a9-10 ; b0-2 c0-2 d0-2 ; e0-2
       a full batch does not wait           | dynamic | 64     | 2    | 20     | a@0 2+1, b@0 2+1, c@3 2+1      | a0-2 b0-2 ; c0-2
-      padding is cut to the budget         | static  | 4      | 2    | 20     | a@0 1+2, b@0 9+1               | a0-1 b0-3 ; b3-7 ; b7-9 .1-3 ; .3-7 ; .7-9 ; a1-2 *9-10
+      padding is cut to the budget         | static  | 4      | 2    | 20     | a@0 1+2, b@0 9+1               | a0-1 ; b0-4 ; b4-8 ; b8-9 ; .1-5 ; .5-9 ; a1-2 *9-10
       a batch is as large as the cache     | static  | 64     | 4    | 6      | a@0 4+5, b@0 4+5, c@0 4+5, d@0 4+1 | a0-4 b0-4 c0-4 ; a4-5 b4-5 c4-5 ; a5-6 b5-6 c5-6 ; a6-7 b6-7 c6-7 ; a7-8 b7-8 c7-8 ; d0-4
-      filler never passes the last place   | static  | 64     | 2    | 3      | a@0 8+2, b@0 2+4               | a0-8 ; a8-9 ; b0-2 ; b2-3 ; b3-4 ; b4-5
     """)
     void stepsAreAsPlanned(
             String name, String mode, int budget, int rows, int blocks, String arrivals, String expected) {
@@ -142,6 +141,16 @@ class RequestLevelPolicyTest {
     }
 
     @Test
+    void fillerGoesNoFurtherThanASequenceCan() {
+        hand = engine("static", 2048, 2, 4000);
+        HandEngine.Reader longPrompt = submit('a', 4000, 2);
+        HandEngine.Reader longOutput = submit('b', 2, 200);
+        finish(List.of(longPrompt, longOutput)); // the runner checks the positions
+
+        assertThat(sum(EngineListener.StepStats::paddingTokens)).isEqualTo(3998 + 198);
+    }
+
+    @Test
     void aRowOfTheCacheIsAsLongAsTheLongestPromptAndOutput() {
         finish(List.of(submit('a', 5, 3), submit('b', 2, 7), submit('c', 3, 1), submit('d', 3, 1)));
 
@@ -160,14 +169,14 @@ class RequestLevelPolicyTest {
     }
 
     @Test
-    void choicesOfOneRequestAreRowsOfTheBatch() {
+    void choicesOfOneRequestAreRowsOfTheBatchOnceTheirFirstTokensAreDrawn() {
         HandEngine.Reader several = hand.submit(HandEngine.request(HandEngine.prompt('a', 3), 3, 6, 0));
         HandEngine.Reader one = submit('b', 3, 2);
         finish(List.of(several, one));
 
         whole(several);
         whole(one);
-        assertThat(sum(EngineListener.StepStats::paddingTokens)).isEqualTo(1 + 4 - 1);
+        assertThat(sum(EngineListener.StepStats::paddingTokens)).isEqualTo(1 + 5);
     }
 
     @Test
