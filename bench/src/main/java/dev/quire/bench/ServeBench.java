@@ -4,53 +4,80 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import tools.jackson.databind.JsonNode;
+import picocli.CommandLine.Spec;
 
-/** Load over HTTP on any server that speaks the OpenAI API; prints throughput and latency. */
+/** Load over HTTP on one server that speaks the OpenAI API; prints throughput and latency. */
 @Command(
-        name = "quire bench",
+        name = "serve",
         description = "Measures a server: this build's own with the default model, or any other with --url.",
         subcommands = OverheadBench.class,
         sortOptions = false,
         usageHelpAutoWidth = true)
-public final class ServeBench implements Callable<Integer> {
+final class ServeBench implements Callable<Integer> {
+    private static final double OPEN_LOOP_SECONDS = 30;
+
     @Option(names = "--url", description = "address of a running server (default: start one on a free port)")
     private @Nullable URI url;
 
     @Option(
             names = "--workload",
             defaultValue = "chat",
-            description = "chat, ragged, long-prompt or shared-prefix (default: ${DEFAULT-VALUE})")
+            description = "chat, ragged, long-prompt, shared-prefix, offline, or a trace FILE.jsonl (default:"
+                    + " ${DEFAULT-VALUE})")
     private String workload = "";
 
     @Option(
             names = "--concurrency",
             split = ",",
-            defaultValue = "1,8,32",
-            description = "clients at once (default: ${DEFAULT-VALUE})")
+            paramLabel = "N",
+            description = "clients at once, each with its next request when the last has ended (default: chat 1,8,32;"
+                    + " ragged 16; long-prompt 1,4; shared-prefix 8; offline 64)")
     private List<Integer> concurrency = List.of();
+
+    @Option(
+            names = "--rate",
+            split = ",",
+            paramLabel = "R",
+            description = "instead: requests per second at random times, whatever has become of those before")
+    private List<Double> rates = List.of();
+
+    @Option(
+            names = "--speed",
+            defaultValue = "1",
+            paramLabel = "X",
+            description = "how many times as fast a trace is replayed (default: ${DEFAULT-VALUE})")
+    private double speed;
 
     @Option(
             names = "--requests",
             defaultValue = "0",
-            description = "requests per level (default: 4 per client, at least 8)")
+            paramLabel = "N",
+            description = "requests per run (default: 4 per client, at least 8; offline 64; 30 s of --rate; all of a"
+                    + " trace)")
     private int requests;
 
     @Option(
-            names = "--seed",
+            names = "--repeat",
             defaultValue = "1",
-            description = "another seed, other requests (default: ${DEFAULT-VALUE})")
-    private long seed;
+            paramLabel = "N",
+            description = "runs per level, each with other seeds; medians are printed (default: ${DEFAULT-VALUE})")
+    private int repeat;
+
+    @Mixin
+    private final LoadFlags load = new LoadFlags();
 
     @Option(names = "--model", description = "name in requests (default: the first that the server lists)")
     private @Nullable String model;
@@ -58,11 +85,11 @@ public final class ServeBench implements Callable<Integer> {
     @Option(names = "--api-key", description = "key for the server")
     private @Nullable String apiKey;
 
+    @Option(names = "--label", defaultValue = "", description = "name of the server in results")
+    private String label = "";
+
     @Option(names = "--json", paramLabel = "FILE", description = "also write the figures to this file")
     private @Nullable Path json;
-
-    @Option(names = "--launcher", hidden = true)
-    private Path launcher = Path.of("quire");
 
     @SuppressWarnings("UnusedVariable") // picocli reads it
     @Option(
@@ -74,74 +101,148 @@ public final class ServeBench implements Callable<Integer> {
     @Parameters(paramLabel = "-- SERVE-FLAGS", arity = "0..*", description = "flags for the server that is started")
     private List<String> serveFlags = List.of();
 
-    private ServeBench() {}
+    @Spec
+    private @Nullable CommandSpec spec;
 
-    /** Runs the bench; exit code 1 when a request failed, 2 for a bad command line. */
-    public static void main(String[] arguments) {
-        System.exit(new CommandLine(new ServeBench())
-                .setExecutionExceptionHandler((e, _, _) -> {
-                    System.err.println("quire bench: " + e.getMessage());
-                    return e instanceof IllegalArgumentException ? 2 : 1;
-                })
-                .execute(arguments));
+    /** One line of the result. */
+    private record Measured(Summary summary, List<Figures> runs) {
+        Map<String, Object> json() {
+            return summary.json(runs);
+        }
     }
+
+    private ServeBench() {}
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        Workload shape = Workload.named(workload);
-        for (int clients : concurrency) {
-            if (clients < 1 || clients > 4096) {
-                throw new IllegalArgumentException("concurrency is " + clients + ", allowed: 1 to 4096");
-            }
-        }
+        List<Level> levels = levels();
         URI given = url;
         if (given != null) {
-            return measure(given, shape);
+            return measure(given, levels);
         }
         System.err.println("starting a server ...");
-        try (OwnServer server = OwnServer.start(launcher, serveFlags)) {
-            return measure(server.address(), shape);
+        try (OwnServer server = OwnServer.quire(serveFlags)) {
+            return measure(server.address(), levels);
         }
     }
 
-    private int measure(URI server, Workload shape) throws IOException, InterruptedException {
-        String name = model != null ? model : firstModel(server);
-        Load load = new Load(server, apiKey, name, shape, seed);
-        load.run(2, Integer.MAX_VALUE / 2, 4); // other requests than those measured: no prefix of theirs is known
-        System.out.printf("model %s, workload %s, seed %d, %s%n", name, shape.label(), seed, server);
-        System.out.println(LatencyReport.heading());
-        List<LatencyReport> reports = new ArrayList<>();
-        int first = 0;
-        for (int clients : concurrency) {
-            int count = requests > 0 ? requests : Math.max(8, 4 * clients);
-            LatencyReport report = load.run(clients, first, count);
-            System.out.println(report.row());
-            reports.add(report);
-            first += count;
+    private boolean isTrace() {
+        return workload.endsWith(".jsonl");
+    }
+
+    private List<Level> levels() {
+        if (repeat < 1 || requests < 0 || !(speed > 0)) {
+            throw new IllegalArgumentException("--repeat must be 1 or more, --requests 0 or more, --speed above 0");
         }
+        if (isTrace()) {
+            if (!concurrency.isEmpty() || !rates.isEmpty()) {
+                throw new IllegalArgumentException("a trace has its own times: no --concurrency or --rate");
+            }
+            return List.of(new Level(Level.Kind.SPEED, speed));
+        }
+        Workload named = Workload.named(workload);
+        if (!rates.isEmpty() && !concurrency.isEmpty()) {
+            throw new IllegalArgumentException("--concurrency and --rate exclude each other");
+        }
+        if (!rates.isEmpty()) {
+            return rates.stream().map(ServeBench::rate).toList();
+        }
+        return (concurrency.isEmpty() ? named.concurrency() : concurrency)
+                .stream().map(Level::clients).toList();
+    }
+
+    private static Level rate(double rate) {
+        if (!(rate > 0 && rate <= 100_000)) {
+            throw new IllegalArgumentException("rate is " + rate + ", allowed: above 0, to 100000");
+        }
+        return new Level(Level.Kind.RATE, rate);
+    }
+
+    private int measure(URI address, List<Level> levels) throws IOException, InterruptedException {
+        Target target = new Target(address, apiKey);
+        String name = model != null ? model : target.firstModel();
+        Measurement measurement = load.measurement(target, name);
+        System.out.printf(
+                "%s, model %s, workload %s, seed %d, prompt seed %d%n",
+                target.base(), name, workload, load.seed(), measurement.promptSeed());
+        measurement.warmUp(load.warmUp());
+        System.out.println(FigureTable.heading());
+        List<Measured> results = new ArrayList<>();
+        for (Level level : levels) {
+            Measured measured = measure(measurement, level);
+            results.add(measured);
+            System.out.println(FigureTable.row(measured.summary(), measured.runs()));
+        }
+        System.out.println(FigureTable.footer(
+                results.stream().flatMap(result -> result.runs().stream()).toList(),
+                !load.slo().isNone()));
         if (json != null) {
-            Files.writeString(json, Json.write(json(name, shape, reports)));
+            Files.writeString(json, Json.write(json(measurement, results)));
         }
-        return reports.stream().anyMatch(r -> r.failures() > 0) ? 1 : 0;
+        return results.stream().anyMatch(result -> result.summary().failures() > 0) ? 1 : 0;
     }
 
-    private Map<String, Object> json(String name, Workload shape, List<LatencyReport> reports) {
+    private Measured measure(Measurement measurement, Level level) throws IOException {
+        List<Figures> runs = new ArrayList<>();
+        for (int round = 0; round < repeat; round++) {
+            String title = level + (repeat > 1 ? ", run " + (round + 1) + " of " + repeat : "");
+            long run = Measurement.mix(round, Double.doubleToLongBits(level.value()));
+            runs.add(measurement.run(title, plan(level, Measurement.mix(load.seed(), round)), run));
+        }
+        String name = isTrace() ? Path.of(workload).getFileName().toString() : workload;
+        return new Measured(Summary.of(name, level, runs), runs);
+    }
+
+    private LoadPlan plan(Level level, long seed) throws IOException {
+        return switch (level.kind()) {
+            case CONCURRENCY -> {
+                Workload named = Workload.named(workload);
+                int clients = (int) level.value();
+                int count = requests > 0 ? requests : named.requests(clients);
+                yield LoadPlan.closed(named.lengths(seed, count), clients);
+            }
+            case RATE -> {
+                int count = requests > 0 ? requests : (int) Math.ceil(OPEN_LOOP_SECONDS * level.value());
+                List<Lengths> lengths = Workload.named(workload).lengths(seed, count);
+                yield LoadPlan.poisson(lengths, level.value(), new SplittableRandom(~seed));
+            }
+            case SPEED -> {
+                List<Trace.Arrival> arrivals = Trace.read(Path.of(workload)).arrivals();
+                int count = requests > 0 ? Math.min(requests, arrivals.size()) : arrivals.size();
+                yield LoadPlan.replay(arrivals.subList(0, count), level.value());
+            }
+        };
+    }
+
+    private Map<String, Object> json(Measurement measurement, List<Measured> results) {
         Map<String, Object> map = new LinkedHashMap<>();
-        map.put("model", name);
-        map.put("workload", shape.label());
-        map.put("seed", seed);
-        map.put("levels", reports.stream().map(LatencyReport::json).toList());
+        map.put("schema", Result.SCHEMA);
+        map.put("label", label);
+        map.put("time", Instant.now().toString());
+        map.put("url", measurement.target().base().toString());
+        map.put("model", measurement.model());
+        map.put("workload", workload);
+        map.put("prompt_seed", measurement.promptSeed());
+        map.put("flags", flags());
+        map.put("commit", Machine.commit(OwnServer.home()));
+        map.put("machine", Machine.read().json());
+        map.put("levels", results.stream().map(Measured::json).toList());
         return map;
     }
 
-    private String firstModel(URI server) throws IOException {
-        try (SseClient client = new SseClient(server, apiKey)) {
-            JsonNode first =
-                    Json.parse(client.get("/v1/models")).path("data").path(0).path("id");
-            if (!first.isString()) {
-                throw new IOException("the server lists no model; name one with --model");
-            }
-            return first.asString();
+    /** Every flag and its value, save the key. */
+    private Map<String, String> flags() {
+        Map<String, String> flags = new LinkedHashMap<>();
+        CommandSpec known = spec;
+        if (known != null) {
+            known.options().stream()
+                    .filter(option -> !option.longestName().equals("--api-key"))
+                    .forEach(option -> {
+                        Object value = option.getValue();
+                        flags.put(option.longestName(), String.valueOf(value));
+                    });
+            flags.put("serve-flags", String.join(" ", serveFlags));
         }
+        return flags;
     }
 }

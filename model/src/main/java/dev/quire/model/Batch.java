@@ -12,8 +12,22 @@ import org.jspecify.annotations.Nullable;
  *
  * @param rows one per sequence
  * @param copies pairs of block ids (source, destination), copied before anything else: copy-on-write
+ * @param fillers rows of nobody, computed after the others: what a batch padded to a rectangle computes for nothing
  */
-public record Batch(List<Row> rows, int[] copies) {
+public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
+    /** A batch without padding. */
+    public Batch(List<Row> rows, int[] copies) {
+        this(rows, copies, List.of());
+    }
+
+    /**
+     * Padding: positions {@code [from, to)} are computed at the full price, attention over all positions before them
+     * included; their keys and values go nowhere, and no output tells of them.
+     *
+     * @param drawn whether a token is drawn at the end, and dropped
+     */
+    public record Filler(int from, int to, boolean drawn) {}
+
     /**
      * Compute tokens {@code [from, to)} of a sequence; their keys and values go into {@code blocks}, whose earlier
      * positions are already computed. Prefill, chunk, decode and resume differ only in these numbers.

@@ -21,11 +21,15 @@ final class BatchCheck {
     static void check(Batch batch, ModelRunner.Limits limits, int vocab) {
         BatchCheck check = new BatchCheck(limits, vocab);
         int rows = batch.rows().size();
-        atMost("rows", rows, limits.maxSequences());
-        require(rows > 0, "a batch needs a row");
+        int fillers = batch.fillers().size();
+        atMost("rows", rows + fillers, limits.maxSequences());
+        require(rows + fillers > 0, "a batch needs a row");
         check.copies(batch.copies());
         for (int i = 0; i < rows; i++) {
             check.row(i, batch.rows().get(i));
+        }
+        for (int i = 0; i < fillers; i++) {
+            check.filler(batch.fillers().get(i));
         }
         atMost("tokens", check.tokens, limits.maxTokens());
         atMost("scored positions", check.scores, limits.maxScores());
@@ -81,6 +85,18 @@ final class BatchCheck {
         tokens += row.to() - row.from();
         scores += scored ? row.scoresTo() - row.scoresFrom() : 0;
         draws += row.samples().size();
+    }
+
+    private void filler(Batch.Filler filler) {
+        int from = filler.from();
+        int to = filler.to();
+        int most = Math.min(limits.maxModelLen(), limits.kvBlocks() * limits.blockTokens());
+        if (from < 0 || to <= from || to > most) {
+            throw new IllegalArgumentException(
+                    "a filler computes [" + from + ", " + to + ") of at most " + most + " positions");
+        }
+        tokens += to - from;
+        draws += filler.drawn() ? 1 : 0;
     }
 
     private void token(int row, int token) {

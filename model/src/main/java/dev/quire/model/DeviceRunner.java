@@ -21,6 +21,9 @@ final class DeviceRunner implements ModelRunner {
      */
     record Model(Backend backend, Backend.Program program, Tensor logits) {}
 
+    private static final int NOWHERE = -1;
+    private static final Step.SampleSpec GREEDY = new Step.SampleSpec(0, 1, 0, 0, 1, 0, 0, -1, 0, 0);
+
     private final Model model;
     private final Limits limits;
     private final Slot[] slots;
@@ -72,6 +75,23 @@ final class DeviceRunner implements ModelRunner {
         }
         for (int i = 0; i < batch.rows().size(); i++) {
             fill(step, batch.rows().get(i));
+        }
+        for (int i = 0; i < batch.fillers().size(); i++) {
+            pad(step, batch.fillers().get(i));
+        }
+    }
+
+    /** Attends over the first blocks, whatever they hold, and stores nothing. */
+    private void pad(Step step, Batch.Filler filler) {
+        step.beginSequence();
+        for (int i = 0; i < Math.ceilDiv(filler.to(), limits.blockTokens()); i++) {
+            step.block(i);
+        }
+        for (int p = filler.from(); p < filler.to(); p++) {
+            step.token(0, p, NOWHERE);
+        }
+        if (filler.drawn()) {
+            step.sample(step.logits(), -1, filler.to(), GREEDY);
         }
     }
 

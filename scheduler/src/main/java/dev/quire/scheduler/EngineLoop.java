@@ -38,6 +38,7 @@ final class EngineLoop implements Runnable {
     private long plans;
     private long stepsDone;
     private int idleTurns;
+    private long holdNanos;
     private boolean closing;
 
     volatile boolean draining;
@@ -77,7 +78,8 @@ final class EngineLoop implements Runnable {
             while (!closing) {
                 if (!turn() && !closing) {
                     busy = false;
-                    mailbox.sleep(readers.anyPaused() ? LOOK_AROUND_NANOS : Long.MAX_VALUE);
+                    long longest = readers.anyPaused() ? LOOK_AROUND_NANOS : Long.MAX_VALUE;
+                    mailbox.sleep(holdNanos > 0 ? Math.min(holdNanos, longest) : longest);
                 }
             }
         } catch (RuntimeException | Error e) {
@@ -95,6 +97,7 @@ final class EngineLoop implements Runnable {
         plan.begin(plans++);
         policy.plan(plan);
         plan.finish();
+        holdNanos = plan.holdNanos;
         boolean worked = inFlight != null;
         if (worked) {
             settle();
@@ -102,7 +105,7 @@ final class EngineLoop implements Runnable {
         plan.dropEnded();
         launch();
         publish();
-        return worked || inFlight != null || unblock();
+        return worked || inFlight != null || (holdNanos == 0 && unblock());
     }
 
     private void begin() {
@@ -144,6 +147,8 @@ final class EngineLoop implements Runnable {
         int singles = spare.singles;
         int promptTokens = spare.promptTokens;
         int rows = spare.entries.size();
+        long allocated = spare.reserved > 0 ? spare.reserved : state.allocatedSlots();
+        long filled = state.filledSlots();
         boolean whole = steps.await(spare, pending, copiesInFlight);
         long nanos = state.now - launchedNanos;
         if (whole) {
@@ -155,10 +160,13 @@ final class EngineLoop implements Runnable {
                 state.waiting.size(),
                 rows,
                 tokens,
-                promptTokens,
+                promptTokens - spare.promptPadding,
+                spare.padding,
                 settlement.takeDrawn(),
                 used(),
                 state.cache.total(),
+                allocated,
+                filled,
                 state.preemptions,
                 state.queriedTokens,
                 state.cachedTokens,
@@ -174,7 +182,7 @@ final class EngineLoop implements Runnable {
         long expected = cost.expected(plan.singles, plan.promptTokens);
         long stall = state.config.stallNanos();
         patienceNanos = expected == 0 ? UNKNOWN_COST_PATIENCE * stall : stall + 4 * expected;
-        idleTurns = plan.entries.isEmpty() ? idleTurns : 0;
+        idleTurns = plan.isEmpty() ? idleTurns : 0;
         inFlight = steps.launch(plan);
         StepPlan launched = plan;
         plan = spare;

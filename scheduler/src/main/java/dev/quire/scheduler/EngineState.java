@@ -38,6 +38,24 @@ final class EngineState {
                 limits.kvBlocks(), limits.blockTokens(), config.prefixCaching(), new java.util.Random().nextLong());
     }
 
+    /** Positions that the blocks of running sequences have room for; a shared block counts for each that holds it. */
+    long allocatedSlots() {
+        long blocks = 0;
+        for (int i = 0; i < running.size(); i++) {
+            blocks += running.get(i).blocks.size();
+        }
+        return blocks * cache.blockTokens();
+    }
+
+    /** How many of them hold a position that was given to a step. */
+    long filledSlots() {
+        long slots = 0;
+        for (int i = 0; i < running.size(); i++) {
+            slots += running.get(i).planned;
+        }
+        return slots;
+    }
+
     /** Puts a request into the queue. */
     void accept(ActiveRequest request) {
         requests.add(request);

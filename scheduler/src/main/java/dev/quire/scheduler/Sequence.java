@@ -117,8 +117,8 @@ final class Sequence implements SequenceView {
         }
     }
 
-    /** Positions that are computed at most: the last token drawn never is. */
-    int peak() {
+    @Override
+    public int peak() {
         return request.spec.prompt().length + Math.max(0, request.maxTokens - 1);
     }
 

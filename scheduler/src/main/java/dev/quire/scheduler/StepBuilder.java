@@ -39,4 +39,24 @@ public interface StepBuilder {
      * @throws IllegalStateException when it is not running or is scheduled already
      */
     void preempt(SequenceView sequence);
+
+    /**
+     * Adds filler: up to {@code to - from} tokens of nobody, computed as if they continued a sequence of {@code from}
+     * tokens, and dropped.
+     *
+     * @param drawn whether it stands for a row that generates: one token, and one is drawn after it
+     * @return how many tokens the step had room for
+     */
+    int pad(int from, int to, boolean drawn);
+
+    /**
+     * Counts so many slots of the KV cache as allocated, used or not, instead of the blocks that sequences hold: what a
+     * cache of contiguous rows would take. Book-keeping only.
+     *
+     * @return whether the cache has so many
+     */
+    boolean reserve(long slots);
+
+    /** Nothing may be computed yet: a plan is asked for again after so long, or when there is news. */
+    void hold(long nanos);
 }

@@ -22,11 +22,20 @@ final class StepPlan implements StepBuilder {
     }
 
     final List<Entry> entries = new ArrayList<>();
+    final List<Batch.Filler> fillers = new ArrayList<>();
     final BlockCopies copies = new BlockCopies();
-    /** Rows of a last token, and tokens in the other rows. */
+    /** Rows of a last token, and tokens in the other rows; filler among both. */
     int singles;
 
     int promptTokens;
+    /** Tokens of filler, and how many of them are not single ones. */
+    int padding;
+
+    int promptPadding;
+    /** Slots of the KV cache that count as allocated; 0 = those of the blocks that are. */
+    long reserved;
+    /** How long to wait with the next plan when this one is empty; 0 = not at all. */
+    long holdNanos;
 
     private final EngineState state;
     private final StepCost cost;
@@ -49,10 +58,15 @@ final class StepPlan implements StepBuilder {
     void begin(long number) {
         this.number = number;
         entries.clear();
+        fillers.clear();
         admitted.clear();
         moved = false;
         singles = 0;
         promptTokens = 0;
+        padding = 0;
+        promptPadding = 0;
+        reserved = 0;
+        holdNanos = 0;
         tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
         rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
         drawsLeft = state.limits.maxDraws();
@@ -84,14 +98,22 @@ final class StepPlan implements StepBuilder {
         from.subList(size, from.size()).clear();
     }
 
-    /** Takes out the rows of sequences that have ended since. */
+    /** Takes out the rows of sequences that have ended since, and with the last of them the filler. */
     void dropEnded() {
+        boolean any = !entries.isEmpty();
         for (int i = entries.size() - 1; i >= 0; i--) {
             Entry entry = entries.get(i);
             if (!entry.current()) {
                 count(entry, -1);
                 entries.remove(i);
             }
+        }
+        if (any && entries.isEmpty()) {
+            fillers.clear();
+            singles = 0;
+            promptTokens = 0;
+            padding = 0;
+            promptPadding = 0;
         }
     }
 
@@ -105,6 +127,10 @@ final class StepPlan implements StepBuilder {
 
     int tokens() {
         return singles + promptTokens;
+    }
+
+    boolean isEmpty() {
+        return entries.isEmpty() && fillers.isEmpty();
     }
 
     @Override
@@ -316,5 +342,37 @@ final class StepPlan implements StepBuilder {
         s.decidedIn = number;
         state.preemptions++;
         moved = true;
+    }
+
+    @Override
+    public int pad(int from, int to, boolean drawn) {
+        int room = Math.min(tokensLeft, drawn ? drawsLeft : chunkLeft());
+        int count = Math.min(room, to - from);
+        if (rowsLeft == 0 || count <= 0) {
+            return 0;
+        }
+        // A rectangle may be longer than any sequence can be: what lies beyond is computed at the end.
+        int longest = Math.min(state.limits.maxModelLen(), state.cache.total() * state.cache.blockTokens());
+        int begin = Math.min(from, longest - count);
+        fillers.add(new Batch.Filler(begin, begin + count, drawn));
+        singles += drawn ? count : 0;
+        promptTokens += drawn ? 0 : count;
+        promptPadding += drawn ? 0 : count;
+        padding += count;
+        tokensLeft -= count;
+        rowsLeft--;
+        drawsLeft -= drawn ? 1 : 0;
+        return count;
+    }
+
+    @Override
+    public boolean reserve(long slots) {
+        reserved = slots;
+        return slots <= (long) state.cache.total() * state.cache.blockTokens();
+    }
+
+    @Override
+    public void hold(long nanos) {
+        holdNanos = nanos;
     }
 }

@@ -44,7 +44,7 @@ final class StepRunner {
         }
         int[] copies = plan.copies.pairs();
         try {
-            return rows.isEmpty() ? null : runner.launch(new Batch(rows, copies));
+            return plan.isEmpty() ? null : runner.launch(new Batch(rows, copies, plan.fillers));
         } catch (RuntimeException e) {
             isolate(plan, copies, e);
             return null;

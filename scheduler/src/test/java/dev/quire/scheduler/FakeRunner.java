@@ -78,6 +78,7 @@ final class FakeRunner implements ModelRunner {
         for (int i = 0; i < batch.rows().size(); i++) {
             sample(batch.rows().get(i), prefixes.get(i), output);
         }
+        batch.fillers().stream().filter(Batch.Filler::drawn).forEach(_ -> output.add(0, 0));
         inFlight = true;
         boolean fails = poisoned;
         return () -> {
@@ -100,13 +101,21 @@ final class FakeRunner implements ModelRunner {
                         .append('-')
                         .append(row.to());
             }
+            for (Batch.Filler filler : batch.fillers()) {
+                text.append(text.isEmpty() ? "" : " ")
+                        .append(filler.drawn() ? '*' : '.')
+                        .append(filler.from())
+                        .append('-')
+                        .append(filler.to());
+            }
             log.add(text.toString());
         }
     }
 
     private void check(Batch batch) {
-        require(!batch.rows().isEmpty(), "no rows");
-        require(batch.rows().size() <= limits.maxSequences(), "too many rows");
+        int rows = batch.rows().size() + batch.fillers().size();
+        require(rows > 0, "no rows");
+        require(rows <= limits.maxSequences(), "too many rows");
         int[] copies = batch.copies();
         require(copies.length / 2 <= limits.maxSequences(), "too many copies");
         Set<Integer> sources = new HashSet<>();
@@ -131,6 +140,13 @@ final class FakeRunner implements ModelRunner {
                     row.scoresFrom() == row.scoresTo()
                             || (row.scoresFrom() >= row.from() && row.scoresTo() <= row.to()),
                     "scores outside");
+        }
+        for (Batch.Filler filler : batch.fillers()) {
+            require(filler.from() >= 0 && filler.from() < filler.to(), "bad filler");
+            require(filler.to() <= limits.maxModelLen(), "filler beyond the longest sequence");
+            require(filler.to() <= limits.kvBlocks() * limits.blockTokens(), "filler beyond the cache");
+            tokens += filler.to() - filler.from();
+            draws += filler.drawn() ? 1 : 0;
         }
         require(tokens <= limits.maxTokens(), "too many tokens");
         require(draws <= limits.maxDraws(), "too many draws");

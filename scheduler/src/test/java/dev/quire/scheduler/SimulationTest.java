@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Random;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -56,11 +57,14 @@ class SimulationTest {
         "6, priority, 13, 8, false, true",
         "7, fcfs, 60, 3, true, true",
         "8, priority, 30, 16, true, true",
+        "9, static, 60, 8, false, true",
+        "10, dynamic, 40, 4, true, true",
     })
     void everybodyGetsWhatTheyWouldGetAlone(
             long seed, String policy, int blocks, int rows, boolean caching, boolean faults) {
         random = new Random(seed);
-        hand = new HandEngine(config(rows, caching), policy(policy), blocks);
+        ManualClock clock = new ManualClock();
+        hand = new HandEngine(config(rows, caching), policy(policy, clock), blocks, clock);
         faulty = faults;
         injectFaults();
         int accepted = 0;
@@ -95,8 +99,13 @@ class SimulationTest {
         return new EngineConfig(24, rows, 0, 0, caching, 2.4, 2_000_000_000L, 6, 500_000_000L, 3, 10_000_000_000L);
     }
 
-    private static SchedulingPolicy policy(String name) {
-        return name.equals("fcfs") ? new FcfsPolicy() : new PriorityPolicy(Duration.ofMillis(100));
+    private static SchedulingPolicy policy(String name, LongSupplier clock) {
+        return switch (name) {
+            case "fcfs" -> new FcfsPolicy();
+            case "priority" -> new PriorityPolicy(Duration.ofMillis(100));
+            case "static" -> RequestLevelPolicy.fixed(Duration.ofMillis(20), clock);
+            default -> RequestLevelPolicy.dynamic(Duration.ofMillis(5), clock);
+        };
     }
 
     private int preemptions() {

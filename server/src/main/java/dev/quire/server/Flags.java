@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -131,6 +132,13 @@ public final class Flags {
             defaultValue = "fcfs",
             description = "fcfs or priority (default: ${DEFAULT-VALUE})")
     private String policy = "";
+
+    @Option(
+            names = "--batching",
+            defaultValue = "continuous",
+            description = "continuous; static or dynamic: padded batches of whole requests, to compare with"
+                    + " (default: ${DEFAULT-VALUE})")
+    private String batching = "";
 
     @Option(
             names = "--kv-cache-memory-bytes",
@@ -279,6 +287,7 @@ public final class Flags {
         oneOf("--isa", isa, "auto", "avx512", "avx2", "scalar");
         oneOf("--precision", precision, "default", "high");
         oneOf("--scheduling-policy", policy, "fcfs", "priority");
+        oneOf("--batching", batching, "continuous", "static", "dynamic");
         oneOf("--kv-cache-dtype", kvType, "auto", "f16", "f32");
         oneOf("--error-style", errorStyle, "vllm", "openai");
         range("--port", port, 0, 65535);
@@ -298,6 +307,10 @@ public final class Flags {
         if (maxBatchedTokens < maxSequences) {
             throw new IllegalArgumentException("--max-num-batched-tokens is " + maxBatchedTokens
                     + ", less than --max-num-seqs (" + maxSequences + "): every sequence needs a token in a step");
+        }
+        if (!batching.equals("continuous") && policy.equals("priority")) {
+            throw new IllegalArgumentException(
+                    "--batching is " + batching + "; it goes with --scheduling-policy fcfs only");
         }
         if (!rootPath.isEmpty() && !rootPath.startsWith("/")) {
             throw new IllegalArgumentException("--root-path is '" + rootPath + "'; it must begin with /");
@@ -322,6 +335,7 @@ public final class Flags {
                         chatTemplate),
                 new ServerConfig.Scheduling(
                         policy.equals("priority") ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
+                        ServerConfig.Batching.valueOf(batching.toUpperCase(Locale.ROOT)),
                         prefixCaching,
                         maxQueuedRequests,
                         maxQueuedTokens,

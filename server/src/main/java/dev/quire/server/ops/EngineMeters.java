@@ -50,6 +50,11 @@ public final class EngineMeters implements EngineListener {
     private final Counter promptTokensFromCache;
     private final Counter promptTokensOnDevice;
     private final Counter generationTokens;
+    private final Counter computedTokens;
+    private final Counter paddingTokens;
+    private final Counter stepSeconds;
+    private final Counter kvAllocated;
+    private final Counter kvFilled;
     private final Map<FinishReason, Counter> finished = new EnumMap<>(FinishReason.class);
     private final Map<Refusal.Reason, Counter> refused = new EnumMap<>(Refusal.Reason.class);
 
@@ -99,6 +104,11 @@ public final class EngineMeters implements EngineListener {
         promptTokensOnDevice = counter(
                 "vllm:prompt_tokens_cached_by_source", "Cached prompt tokens by where they were", "source", "device");
         generationTokens = counter("vllm:generation_tokens", "Tokens drawn");
+        computedTokens = counter("quire:computed_tokens", "Tokens computed in steps, padding among them");
+        paddingTokens = counter("quire:padding_tokens", "Of them computed for nobody; 0 with continuous batching");
+        stepSeconds = counter("quire:step_seconds", "Time with a step on the device");
+        kvAllocated = counter("quire:kv_slots_allocated", "Positions allocated in the KV cache, summed over steps");
+        kvFilled = counter("quire:kv_slots_filled", "Of them those that held keys and values");
         for (FinishReason reason : FinishReason.values()) {
             finished.put(
                     reason,
@@ -168,6 +178,11 @@ public final class EngineMeters implements EngineListener {
     public void onStep(StepStats step) {
         stepTokens.record(step.tokens());
         generationTokens.increment(step.drawnTokens());
+        computedTokens.increment(step.tokens());
+        paddingTokens.increment(step.paddingTokens());
+        stepSeconds.increment(step.nanos() / 1e9);
+        kvAllocated.increment((double) step.kvAllocatedSlots());
+        kvFilled.increment((double) step.kvFilledSlots());
         if (step.preemptions() > 0) {
             preemptions.increment(step.preemptions());
         }

@@ -1,0 +1,20 @@
+package dev.quire.bench;
+
+import java.util.Arrays;
+
+/** Nearest-rank percentiles in milliseconds; all 0 when there is nothing to measure. */
+record Percentiles(double p50, double p95, double p99) {
+    static Percentiles ofNanos(double[] nanos) {
+        double[] sorted = nanos.clone();
+        Arrays.sort(sorted);
+        return new Percentiles(rank(sorted, 50), rank(sorted, 95), rank(sorted, 99));
+    }
+
+    private static double rank(double[] sorted, int percent) {
+        if (sorted.length == 0) {
+            return 0;
+        }
+        int index = (int) Math.ceil(percent / 100.0 * sorted.length) - 1;
+        return sorted[Math.max(index, 0)] / 1e6;
+    }
+}
