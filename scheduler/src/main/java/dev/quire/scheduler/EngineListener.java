@@ -28,7 +28,10 @@ public interface EngineListener {
      * @param rows sequences in the step
      * @param tokens tokens computed
      * @param promptTokens of them before the last one known of their sequence: prompts, and what preemption lost
-     * @param drawnTokens tokens drawn
+     * @param drawnTokens tokens drawn and used
+     * @param guessingRows rows with guessed tokens
+     * @param guessedTokens tokens guessed
+     * @param acceptedTokens of them, those that were right
      * @param kvUsedBlocks blocks that sequences hold, after the step
      * @param kvTotalBlocks blocks in the pool
      * @param preemptions since the step before
@@ -43,6 +46,9 @@ public interface EngineListener {
             int tokens,
             int promptTokens,
             int drawnTokens,
+            int guessingRows,
+            int guessedTokens,
+            int acceptedTokens,
             int kvUsedBlocks,
             int kvTotalBlocks,
             int preemptions,
