@@ -1,6 +1,7 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
+import dev.quire.scheduler.Speculation;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -160,6 +161,16 @@ public final class Flags {
             fallbackValue = "true",
             description = "share computed prefixes (default: on)")
     private boolean prefixCaching;
+
+    @Option(
+            names = "--speculative-config",
+            defaultValue = "{}",
+            converter = SpeculativeConfig.class,
+            paramLabel = "JSON",
+            description = "guess tokens from what a sequence holds already, where that pays: a JSON object with method"
+                    + " ngram, num_speculative_tokens, prompt_lookup_max and prompt_lookup_min, or none"
+                    + " (default: ngram, 8, 4, 2)")
+    private Speculation speculation = Speculation.NONE;
 
     @Option(
             names = "--max-request-body-bytes",
@@ -323,6 +334,7 @@ public final class Flags {
                 new ServerConfig.Scheduling(
                         policy.equals("priority") ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
                         prefixCaching,
+                        speculation,
                         maxQueuedRequests,
                         maxQueuedTokens,
                         Duration.ofSeconds(drain)),

@@ -50,6 +50,9 @@ public final class EngineMeters implements EngineListener {
     private final Counter promptTokensFromCache;
     private final Counter promptTokensOnDevice;
     private final Counter generationTokens;
+    private final Counter drafts;
+    private final Counter draftTokens;
+    private final Counter acceptedTokens;
     private final Map<FinishReason, Counter> finished = new EnumMap<>(FinishReason.class);
     private final Map<Refusal.Reason, Counter> refused = new EnumMap<>(Refusal.Reason.class);
 
@@ -99,6 +102,9 @@ public final class EngineMeters implements EngineListener {
         promptTokensOnDevice = counter(
                 "vllm:prompt_tokens_cached_by_source", "Cached prompt tokens by where they were", "source", "device");
         generationTokens = counter("vllm:generation_tokens", "Tokens drawn");
+        drafts = counter("vllm:spec_decode_num_drafts", "Times a sequence guessed ahead");
+        draftTokens = counter("vllm:spec_decode_num_draft_tokens", "Tokens guessed");
+        acceptedTokens = counter("vllm:spec_decode_num_accepted_tokens", "Guessed tokens that were right");
         for (FinishReason reason : FinishReason.values()) {
             finished.put(
                     reason,
@@ -168,6 +174,11 @@ public final class EngineMeters implements EngineListener {
     public void onStep(StepStats step) {
         stepTokens.record(step.tokens());
         generationTokens.increment(step.drawnTokens());
+        if (step.guessedTokens() > 0) {
+            drafts.increment(step.guessingRows());
+            draftTokens.increment(step.guessedTokens());
+            acceptedTokens.increment(step.acceptedTokens());
+        }
         if (step.preemptions() > 0) {
             preemptions.increment(step.preemptions());
         }
