@@ -23,7 +23,6 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "serve",
         description = "Measures a server: this build's own with the default model, or any other with --url.",
-        subcommands = OverheadBench.class,
         sortOptions = false,
         usageHelpAutoWidth = true)
 final class ServeBench implements Callable<Integer> {

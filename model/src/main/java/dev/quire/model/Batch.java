@@ -38,6 +38,8 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
      * @param blocks cover at least {@code to} positions
      * @param samples drawn from the logits of position {@code to - 1}; empty for a chunk that is not the last, several
      *     for {@code n > 1}
+     * @param drafts how many of the last tokens are guesses: the one sample is then drawn at each of the last {@code
+     *     drafts + 1} positions, so that the guesses can be compared with what is drawn; such a row scores nothing
      * @param scoresFrom first position p in [from, to) of which the log-probability of token p + 1 is wanted, for p up
      *     to {@code scoresTo}; equal to {@code scoresTo} when none are
      * @param scoresTo end of the scored positions; {@code tokens} holds at least {@code scoresTo + 1}
@@ -49,9 +51,28 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
             int to,
             BlockTable blocks,
             List<Draw> samples,
+            int drafts,
             int scoresFrom,
             int scoresTo,
-            int scoreLogprobs) {}
+            int scoreLogprobs) {
+        /** A row without guesses. */
+        public Row(
+                int[] tokens,
+                int from,
+                int to,
+                BlockTable blocks,
+                List<Draw> samples,
+                int scoresFrom,
+                int scoresTo,
+                int scoreLogprobs) {
+            this(tokens, from, to, blocks, samples, 0, scoresFrom, scoresTo, scoreLogprobs);
+        }
+
+        /** Numbers of the row in {@link StepOutput}. */
+        public int outputs() {
+            return scoresTo - scoresFrom + samples.size() * (drafts + 1);
+        }
+    }
 
     /**
      * One token to draw.

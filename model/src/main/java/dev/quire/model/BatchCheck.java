@@ -32,7 +32,7 @@ final class BatchCheck {
             check.filler(batch.fillers().get(i));
         }
         atMost("tokens", check.tokens, limits.maxTokens());
-        atMost("scored positions", check.scores, limits.maxScores());
+        atMost("scored positions and guesses", check.scores, limits.maxScores());
         atMost("draws", check.draws, limits.maxDraws());
         atMost("biases and forbidden tokens", check.biases, limits.maxExtras());
         atMost("counted tokens", check.counts, limits.maxExtras());
@@ -70,6 +70,11 @@ final class BatchCheck {
             throw new IllegalArgumentException("row " + index + " scores [" + row.scoresFrom() + ", " + row.scoresTo()
                     + ") outside [" + row.from() + ", " + row.to() + ")");
         }
+        boolean guesses = row.drafts() != 0;
+        if (guesses && (row.drafts() < 0 || row.drafts() >= row.to() - row.from() || scored || row.samples().size() != 1)) {
+            throw new IllegalArgumentException("row " + index + " has " + row.drafts() + " guesses in [" + row.from()
+                    + ", " + row.to() + "), with one sample and no scores fewer than its tokens are allowed");
+        }
         int needed = scored ? Math.max(row.to(), row.scoresTo() + 1) : row.to();
         if (row.tokens().length < needed) {
             throw new IllegalArgumentException(
@@ -80,10 +85,10 @@ final class BatchCheck {
         }
         blocks(index, row);
         for (int i = 0; i < row.samples().size(); i++) {
-            draw(index, row.samples().get(i));
+            draw(index, row.samples().get(i), row.drafts() + 1);
         }
         tokens += row.to() - row.from();
-        scores += scored ? row.scoresTo() - row.scoresFrom() : 0;
+        scores += scored ? row.scoresTo() - row.scoresFrom() : row.drafts();
         draws += row.samples().size();
     }
 
@@ -120,7 +125,7 @@ final class BatchCheck {
         }
     }
 
-    private void draw(int row, Batch.Draw draw) {
+    private void draw(int row, Batch.Draw draw, int times) {
         SamplingParams params = draw.params();
         require(params.biasTokens().length == params.biasValues().length, "as many bias tokens as values are needed");
         for (int token : params.biasTokens()) {
@@ -129,9 +134,9 @@ final class BatchCheck {
         for (int token : draw.forbidden()) {
             token(row, token);
         }
-        biases += params.biasTokens().length + draw.forbidden().length;
+        biases += (long) times * (params.biasTokens().length + draw.forbidden().length);
         if (draw.counts() != null && params.usesCounts()) {
-            counts += draw.counts().size();
+            counts += (long) times * draw.counts().size();
         }
         int most = limits.maxExtras();
         require(biases <= most && counts <= most, "more than " + most + " biases or counted tokens");

@@ -102,21 +102,22 @@ final class DeviceRunner implements ModelRunner {
             step.block(row.blocks().block(i));
         }
         Step.@Nullable SampleSpec scoring = row.scoresFrom() < row.scoresTo() ? scoring(row.scoreLogprobs()) : null;
-        int logits = -1;
+        int drawFrom = row.samples().isEmpty() ? row.to() : row.to() - 1 - row.drafts();
+        int last = -1;
         for (int p = row.from(); p < row.to(); p++) {
             step.token(row.tokens()[p], p, row.blocks().block(p / size) * size + p % size);
-            logits = -1;
-            if (scoring != null && p >= row.scoresFrom() && p < row.scoresTo()) {
-                logits = step.logits();
-                step.sample(logits, row.tokens()[p + 1], p + 1, scoring);
+            boolean scored = scoring != null && p >= row.scoresFrom() && p < row.scoresTo();
+            if (scored || p >= drawFrom) {
+                last = step.logits();
+            }
+            if (scored) {
+                step.sample(last, row.tokens()[p + 1], p + 1, scoring);
             }
         }
-        if (row.samples().isEmpty()) {
-            return;
-        }
-        logits = logits < 0 ? step.logits() : logits;
-        for (int i = 0; i < row.samples().size(); i++) {
-            draw(step, row.samples().get(i), logits, row.to());
+        for (int p = drawFrom; p < row.to(); p++) {
+            for (int i = 0; i < row.samples().size(); i++) {
+                draw(step, row.samples().get(i), last - (row.to() - 1 - p), p + 1);
+            }
         }
     }
 

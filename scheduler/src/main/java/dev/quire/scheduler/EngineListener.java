@@ -29,7 +29,10 @@ public interface EngineListener {
      * @param tokens tokens computed
      * @param promptTokens of them before the last one known of their sequence: prompts, and what preemption lost
      * @param paddingTokens of them computed for nobody; always 0 with continuous batching
-     * @param drawnTokens tokens drawn
+     * @param drawnTokens tokens drawn and used
+     * @param guessingRows rows with guessed tokens
+     * @param guessedTokens tokens guessed
+     * @param acceptedTokens of them, those that were right
      * @param kvUsedBlocks blocks that sequences hold, after the step
      * @param kvTotalBlocks blocks in the pool
      * @param kvAllocatedSlots positions that running sequences have room for in the cache, during the step
@@ -47,6 +50,9 @@ public interface EngineListener {
             int promptTokens,
             int paddingTokens,
             int drawnTokens,
+            int guessingRows,
+            int guessedTokens,
+            int acceptedTokens,
             int kvUsedBlocks,
             int kvTotalBlocks,
             long kvAllocatedSlots,

@@ -29,6 +29,7 @@ final class EngineLoop implements Runnable {
     private final Settlement settlement;
     private final StepRunner steps;
     private final SlowReaders readers;
+    private final Speculator speculator;
 
     private StepPlan plan;
     private StepPlan spare;
@@ -66,6 +67,7 @@ final class EngineLoop implements Runnable {
         settlement = new Settlement(state);
         steps = new StepRunner(state, runner, settlement, this::tick);
         readers = new SlowReaders(state);
+        speculator = new Speculator(state, cost);
         plan = new StepPlan(state, cost);
         spare = new StepPlan(state, cost);
         patienceNanos = config.stallNanos();
@@ -103,6 +105,7 @@ final class EngineLoop implements Runnable {
             settle();
         }
         plan.dropEnded();
+        speculator.extend(plan);
         launch();
         publish();
         return worked || inFlight != null || (holdNanos == 0 && unblock());
@@ -146,12 +149,15 @@ final class EngineLoop implements Runnable {
         int tokens = spare.tokens();
         int singles = spare.singles;
         int promptTokens = spare.promptTokens;
+        int guesses = spare.guesses;
         int rows = spare.entries.size();
         long allocated = spare.reserved > 0 ? spare.reserved : state.allocatedSlots();
         long filled = state.filledSlots();
         boolean whole = steps.await(spare, pending, copiesInFlight);
         long nanos = state.now - launchedNanos;
-        if (whole) {
+        if (whole && guesses > 0) {
+            cost.observeGuesses(singles, guesses, nanos);
+        } else if (whole) {
             cost.observe(singles, promptTokens, nanos);
         }
         stepsDone++;
@@ -163,6 +169,9 @@ final class EngineLoop implements Runnable {
                 promptTokens - spare.promptPadding,
                 spare.padding,
                 settlement.takeDrawn(),
+                spare.guessing,
+                guesses,
+                settlement.takeAccepted(),
                 used(),
                 state.cache.total(),
                 allocated,

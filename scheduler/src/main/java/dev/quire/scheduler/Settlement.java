@@ -12,6 +12,7 @@ final class Settlement {
 
     private final EngineState state;
     private int drawn;
+    private int accepted;
 
     Settlement(EngineState state) {
         this.state = state;
@@ -21,6 +22,13 @@ final class Settlement {
     int takeDrawn() {
         int count = drawn;
         drawn = 0;
+        return count;
+    }
+
+    /** Guesses that came true since asked last. */
+    int takeAccepted() {
+        int count = accepted;
+        accepted = 0;
         return count;
     }
 
@@ -37,8 +45,13 @@ final class Settlement {
         if (s.state == Sequence.State.ENDED) {
             return;
         }
+        int right = right(row, output, sample + scores);
         if (entry.current()) {
-            state.cache.commit(s.blocks, s.tokens, row.to());
+            state.cache.commit(s.blocks, s.tokens, row.to() - row.drafts() + right);
+            if (row.drafts() > 0) {
+                s.planned += right;
+                state.cache.shrink(s.blocks, s.planned);
+            }
         }
         if (scores > 0 && !putScores(s, row, output, sample)) {
             return;
@@ -46,14 +59,28 @@ final class Settlement {
         if (draws > 0) {
             s.ahead--;
             draw(s, output, sample + scores);
+            takeFurther(s, output, sample + scores, right);
         } else if (s.request.maxTokens == 0 && row.to() == s.length) {
             endAll(s.request);
         }
     }
 
-    /** How many samples a row has in its step's output. */
-    static int samples(Batch.Row row) {
-        return row.scoresTo() - row.scoresFrom() + row.samples().size();
+    /** How many guesses of a row are what was drawn at their places. */
+    private static int right(Batch.Row row, StepOutput output, int sample) {
+        int guess = row.to() - row.drafts();
+        int right = 0;
+        while (right < row.drafts() && output.token(sample + right) == row.tokens()[guess + right]) {
+            right++;
+        }
+        return right;
+    }
+
+    /** Takes what was drawn behind guesses that were right. */
+    private void takeFurther(Sequence s, StepOutput output, int sample, int right) {
+        for (int i = 1; i <= right && s.state != Sequence.State.ENDED; i++) {
+            accepted++;
+            draw(s, output, sample + i);
+        }
     }
 
     /** The row was not computed and will not be: what it was to draw or score is open again. */

@@ -36,6 +36,10 @@ final class StepPlan implements StepBuilder {
     long reserved;
     /** How long to wait with the next plan when this one is empty; 0 = not at all. */
     long holdNanos;
+    /** Rows with guessed tokens, and how many those are. */
+    int guessing;
+
+    int guesses;
 
     private final EngineState state;
     private final StepCost cost;
@@ -67,6 +71,8 @@ final class StepPlan implements StepBuilder {
         promptPadding = 0;
         reserved = 0;
         holdNanos = 0;
+        guessing = 0;
+        guesses = 0;
         tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
         rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
         drawsLeft = state.limits.maxDraws();
@@ -126,7 +132,64 @@ final class StepPlan implements StepBuilder {
     }
 
     int tokens() {
-        return singles + promptTokens;
+        return singles + promptTokens + guesses;
+    }
+
+    /** Guessed tokens that the step can still take: none where prompts are, or wait for a step without them. */
+    int guessesLeft() {
+        return chunk >= 0 ? 0 : Math.min(tokensLeft, scoresLeft);
+    }
+
+    /**
+     * Puts the row of an entry where its sequence is now, and guesses behind it: up to so many, which the sequence's
+     * tokens hold.
+     *
+     * @return false when blocks are missing; nothing has changed then
+     */
+    boolean place(int index, int wanted) {
+        Sequence s = entries.get(index).sequence;
+        int from = s.length - 1;
+        int drafts = affordable(s, wanted);
+        int to = from + 1 + drafts;
+        if (!state.cache.grow(s.blocks, from, to, copies)) {
+            return false;
+        }
+        Batch.Row row = new Batch.Row(
+                s.tokens,
+                from,
+                to,
+                s.blocks,
+                s.drawsAfter(s.generated),
+                drafts,
+                0,
+                0,
+                s.request.spec.params().logprobs());
+        entries.set(index, new Entry(s, s.epoch, row, true));
+        guessing += drafts > 0 ? 1 : 0;
+        guesses += drafts;
+        tokensLeft -= drafts;
+        scoresLeft -= drafts;
+        extrasLeft -= drafts * s.nextDrawExtras();
+        return true;
+    }
+
+    /** Guesses must leave a block for everybody else's next token, and lists for the draws. */
+    private int affordable(Sequence s, int wanted) {
+        int extras = s.nextDrawExtras();
+        int drafts = extras == 0 ? wanted : Math.min(wanted, extrasLeft / extras);
+        int more = state.cache.blocksFor(s.length + drafts) - s.blocks.size();
+        if (drafts == 0 || more <= 0 || state.cache.available() - more >= state.running.size()) {
+            return drafts;
+        }
+        return Math.clamp((long) s.blocks.size() * state.cache.blockTokens() - s.length, 0, drafts);
+    }
+
+    /** Takes out a row for which there is no room now: its sequence waits for the next step. */
+    void retract(int index) {
+        Entry entry = entries.remove(index);
+        count(entry, -1);
+        entry.sequence.planned--;
+        entry.sequence.ahead--;
     }
 
     boolean isEmpty() {

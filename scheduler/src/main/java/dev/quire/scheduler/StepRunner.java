@@ -80,7 +80,7 @@ final class StepRunner {
                 LOG.error("request {} failed while its results were taken", request.spec.id(), e);
                 state.fail(request, "The server had an error in this request.");
             }
-            sample += Settlement.samples(entry.row());
+            sample += entry.row().outputs();
         }
     }
 

@@ -70,13 +70,12 @@ final class FakeRunner implements ModelRunner {
         }
         boolean poisoned = false;
         Output output = new Output();
-        List<Long> prefixes = new ArrayList<>();
         for (Batch.Row row : batch.rows()) {
             poisoned |= poison.test(row);
-            prefixes.add(compute(row));
+            compute(row);
         }
-        for (int i = 0; i < batch.rows().size(); i++) {
-            sample(batch.rows().get(i), prefixes.get(i), output);
+        for (Batch.Row row : batch.rows()) {
+            sample(row, output);
         }
         batch.fillers().stream().filter(Batch.Filler::drawn).forEach(_ -> output.add(0, 0));
         inFlight = true;
@@ -135,7 +134,13 @@ final class FakeRunner implements ModelRunner {
             require(row.blocks().size() * limits.blockTokens() >= row.to(), "blocks missing");
             tokens += row.to() - row.from();
             draws += row.samples().size();
-            scores += row.scoresTo() - row.scoresFrom();
+            scores += row.scoresTo() - row.scoresFrom() + row.drafts();
+            require(
+                    row.drafts() == 0
+                            || (row.drafts() < row.to() - row.from()
+                                    && row.samples().size() == 1
+                                    && row.scoresFrom() == row.scoresTo()),
+                    "guesses in the wrong row");
             require(
                     row.scoresFrom() == row.scoresTo()
                             || (row.scoresFrom() >= row.from() && row.scoresTo() <= row.to()),
@@ -153,7 +158,7 @@ final class FakeRunner implements ModelRunner {
         require(scores <= limits.maxScores(), "too many scores");
     }
 
-    private long compute(Batch.Row row) {
+    private void compute(Batch.Row row) {
         long prefix = 0;
         int size = limits.blockTokens();
         int start = checking ? 0 : row.from();
@@ -167,16 +172,19 @@ final class FakeRunner implements ModelRunner {
                 block[p % size] = prefix;
             }
         }
-        return prefix;
     }
 
-    private void sample(Batch.Row row, long prefix, Output output) {
+    private void sample(Batch.Row row, Output output) {
         if (checking) {
             verify(row, output);
         }
-        for (Batch.Draw draw : row.samples()) {
-            int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, draw);
-            output.add(token, FakeModel.logprob(prefix, token));
+        for (int p = row.to() - 1 - row.drafts(); p < row.to(); p++) {
+            int size = limits.blockTokens();
+            long prefix = contents[row.blocks().block(p / size)][p % size];
+            for (Batch.Draw draw : row.samples()) {
+                int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, row.tokens()[p], draw);
+                output.add(token, FakeModel.logprob(prefix, token));
+            }
         }
     }
 

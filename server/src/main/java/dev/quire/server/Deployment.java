@@ -86,6 +86,7 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
                 .withStep(config.load().maxBatchedTokens(), config.load().maxSequences())
                 .withQueue(asked.maxQueuedRequests(), asked.maxQueuedTokens())
                 .withPrefixCaching(asked.prefixCaching())
+                .withSpeculation(asked.speculation())
                 .withSlowReaders(config.edge().clientTimeout());
     }
 

@@ -1,6 +1,7 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
+import dev.quire.scheduler.Speculation;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -170,6 +171,16 @@ public final class Flags {
     private boolean prefixCaching;
 
     @Option(
+            names = "--speculative-config",
+            defaultValue = "{}",
+            converter = SpeculativeConfig.class,
+            paramLabel = "JSON",
+            description = "guess tokens from what a sequence holds already, where that pays: a JSON object with method"
+                    + " ngram, num_speculative_tokens, prompt_lookup_max and prompt_lookup_min, or none"
+                    + " (default: ngram, 8, 4, 2)")
+    private Speculation speculation = Speculation.NONE;
+
+    @Option(
             names = "--max-request-body-bytes",
             defaultValue = "16M",
             converter = Sizes.Bytes.class,
@@ -337,6 +348,7 @@ public final class Flags {
                         policy.equals("priority") ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
                         ServerConfig.Batching.valueOf(batching.toUpperCase(Locale.ROOT)),
                         prefixCaching,
+                        speculation,
                         maxQueuedRequests,
                         maxQueuedTokens,
                         Duration.ofSeconds(drain)),

@@ -1,6 +1,7 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
+import dev.quire.scheduler.Speculation;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -53,6 +54,7 @@ public record ServerConfig(
      * @param policy who goes first
      * @param batching when a request joins and leaves the batch; anything but continuous shares no prefixes
      * @param prefixCaching whether computed prefixes are shared
+     * @param speculation how far ahead sequences may guess
      * @param maxQueuedRequests unfinished sequences beyond which requests are refused
      * @param maxQueuedTokens prompt tokens waiting for prefill beyond which requests are refused; 0 = no limit
      * @param drain how long running requests may go on after SIGTERM
@@ -61,6 +63,7 @@ public record ServerConfig(
             Policy policy,
             Batching batching,
             boolean prefixCaching,
+            Speculation speculation,
             int maxQueuedRequests,
             long maxQueuedTokens,
             Duration drain) {

@@ -2,6 +2,7 @@ package dev.quire.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.quire.scheduler.Speculation;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,6 +55,21 @@ class FlagsTest {
     }
 
     @Test
+    void speculationIsReadAsVllmWritesIt() {
+        assertThat(serve().engine().speculation()).isEqualTo(new Speculation(8, 4, 2));
+        assertThat(speculation("none").maxTokens()).isZero();
+        assertThat(speculation("{\"method\":\"none\"}").maxTokens()).isZero();
+        assertThat(speculation("{\"method\":\"ngram\",\"num_speculative_tokens\":5,\"prompt_lookup_max\":3}"))
+                .isEqualTo(new Speculation(5, 3, 2));
+        assertThat(speculation("{\"prompt_lookup_min\":6}")).isEqualTo(new Speculation(8, 6, 6));
+        assertThat(speculation("{\"prompt_lookup_max\":1}")).isEqualTo(new Speculation(8, 1, 1));
+    }
+
+    private static Speculation speculation(String text) {
+        return serve("--speculative-config", text).engine().speculation();
+    }
+
+    @Test
     void anUnknownFlagNamesTheNearest() {
         Flags.Parsed.Exit exit = exit("--max-num-seq", "4");
         assertThat(exit.code()).isEqualTo(2);
@@ -67,7 +83,14 @@ class FlagsTest {
         "--kv-cache-memory-bytes=lots, 512M",
         "--block-size=20, multiple of 16",
         "--max-num-batched-tokens=64, --max-num-seqs",
-        "--threads=two, --threads"
+        "--threads=two, --threads",
+        "--speculative-config=on, none",
+        "'--speculative-config={\"method\":\"eagle\"}', ngram",
+        "'--speculative-config={\"method\":\"ngram\"', JSON",
+        "'--speculative-config={\"num_tokens\":5}', num_speculative_tokens",
+        "'--speculative-config={\"num_speculative_tokens\":0}', 1 to 64",
+        "'--speculative-config={\"num_speculative_tokens\":1.5}', 1 to 64",
+        "'--speculative-config={\"prompt_lookup_min\":3,\"prompt_lookup_max\":2}', 3 to 32"
     })
     void aBadValueSaysWhatIsAllowed(String argument, String allowed) {
         Flags.Parsed.Exit exit = exit(argument);

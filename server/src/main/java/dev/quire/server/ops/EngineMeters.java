@@ -55,6 +55,9 @@ public final class EngineMeters implements EngineListener {
     private final Counter stepSeconds;
     private final Counter kvAllocated;
     private final Counter kvFilled;
+    private final Counter drafts;
+    private final Counter draftTokens;
+    private final Counter acceptedTokens;
     private final Map<FinishReason, Counter> finished = new EnumMap<>(FinishReason.class);
     private final Map<Refusal.Reason, Counter> refused = new EnumMap<>(Refusal.Reason.class);
 
@@ -109,6 +112,9 @@ public final class EngineMeters implements EngineListener {
         stepSeconds = counter("quire:step_seconds", "Time with a step on the device");
         kvAllocated = counter("quire:kv_slots_allocated", "Positions allocated in the KV cache, summed over steps");
         kvFilled = counter("quire:kv_slots_filled", "Of them those that held keys and values");
+        drafts = counter("vllm:spec_decode_num_drafts", "Times a sequence guessed ahead");
+        draftTokens = counter("vllm:spec_decode_num_draft_tokens", "Tokens guessed");
+        acceptedTokens = counter("vllm:spec_decode_num_accepted_tokens", "Guessed tokens that were right");
         for (FinishReason reason : FinishReason.values()) {
             finished.put(
                     reason,
@@ -183,6 +189,11 @@ public final class EngineMeters implements EngineListener {
         stepSeconds.increment(step.nanos() / 1e9);
         kvAllocated.increment((double) step.kvAllocatedSlots());
         kvFilled.increment((double) step.kvFilledSlots());
+        if (step.guessedTokens() > 0) {
+            drafts.increment(step.guessingRows());
+            draftTokens.increment(step.guessedTokens());
+            acceptedTokens.increment(step.acceptedTokens());
+        }
         if (step.preemptions() > 0) {
             preemptions.increment(step.preemptions());
         }
