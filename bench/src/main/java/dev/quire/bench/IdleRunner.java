@@ -3,6 +3,7 @@ package dev.quire.bench;
 import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
 import dev.quire.model.StepOutput;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
 
 /** Computes nothing: every draw is the next token of a text that is known. Steps may be given a length. */
@@ -11,7 +12,10 @@ final class IdleRunner implements ModelRunner, ModelRunner.Pending, StepOutput {
     private final int[] text;
     private final long stepNanos;
     private long launchedNanos;
+    private long endedNanos;
     private int steps;
+    private final LongAdder gapNanos = new LongAdder();
+    private final LongAdder gaps = new LongAdder();
 
     /**
      * @param text the tokens that sequences get, over and over; each begins at another place
@@ -23,6 +27,24 @@ final class IdleRunner implements ModelRunner, ModelRunner.Pending, StepOutput {
         this.stepNanos = stepNanos;
     }
 
+    /**
+     * The time that the device had no work.
+     *
+     * @param count steps that were launched when another had ended
+     * @param nanos from those ends to those launches, together
+     */
+    record Gaps(long count, long nanos) {
+        /** Microseconds of a gap on average, of those since an earlier reading. */
+        double microsSince(Gaps before) {
+            return count == before.count ? 0 : (nanos - before.nanos) / 1e3 / (count - before.count);
+        }
+    }
+
+    /** So far. */
+    Gaps gaps() {
+        return new Gaps(gaps.sum(), gapNanos.sum());
+    }
+
     @Override
     public Limits limits() {
         return limits;
@@ -31,7 +53,12 @@ final class IdleRunner implements ModelRunner, ModelRunner.Pending, StepOutput {
     @Override
     public Pending launch(Batch batch) {
         steps++;
-        launchedNanos = stepNanos == 0 ? 0 : System.nanoTime();
+        launchedNanos = System.nanoTime();
+        if (endedNanos > 0) {
+            gapNanos.add(launchedNanos - endedNanos);
+            gaps.increment();
+        }
+        endedNanos = 0;
         return this;
     }
 
@@ -42,6 +69,7 @@ final class IdleRunner implements ModelRunner, ModelRunner.Pending, StepOutput {
                 LockSupport.parkNanos(left);
             }
         }
+        endedNanos = System.nanoTime();
         return this;
     }
 

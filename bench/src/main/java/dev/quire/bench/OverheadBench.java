@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.LongAdder;
@@ -119,9 +120,10 @@ final class OverheadBench implements Callable<Integer> {
      * A measurement.
      *
      * @param events pieces that arrived: fewer than tokens where a reader was behind
+     * @param gapMicros from the end of a step to the launch of the next
      * @param cpuSeconds by group of threads
      */
-    private record Result(long tokens, long events, long nanos, Map<String, Double> cpuSeconds) {}
+    private record Result(long tokens, long events, long nanos, double gapMicros, Map<String, Double> cpuSeconds) {}
 
     private void print(String what, Result result) {
         double perSecond = 1e9 / result.nanos;
@@ -130,12 +132,13 @@ final class OverheadBench implements Callable<Integer> {
                 .sum();
         System.out.printf(
                 Locale.ROOT,
-                "%s, %d streams: %,.0f tokens/s, %,.0f events/s, %.2f µs of CPU a token%n",
+                "%s, %d streams: %,.0f tokens/s, %,.0f events/s, %.2f µs of CPU a token, %.1f µs between steps%n",
                 what,
                 streams,
                 result.tokens * perSecond,
                 result.events * perSecond,
-                all * 1e6 / result.tokens);
+                all * 1e6 / result.tokens,
+                result.gapMicros);
         result.cpuSeconds.forEach((group, used) -> System.out.printf(
                 Locale.ROOT,
                 "    %-16s %5.1f %% of a core  %6.2f µs a token%n",
@@ -153,8 +156,8 @@ final class OverheadBench implements Callable<Integer> {
         java.util.Arrays.setAll(text, i -> i);
         EngineConfig scheduling = EngineConfig.DEFAULTS.withStep(config.load().maxBatchedTokens(), streams);
         LongAdder read = new LongAdder();
-        Engine engine =
-                Engine.start(new IdleRunner(limits, text, 0), scheduling, new FcfsPolicy(), EngineListener.NONE);
+        IdleRunner runner = new IdleRunner(limits, text, 0);
+        Engine engine = Engine.start(runner, scheduling, new FcfsPolicy(), EngineListener.NONE);
         try (ExecutorService readers = Executors.newVirtualThreadPerTaskExecutor()) {
             for (int i = 0; i < streams; i++) {
                 int number = i;
@@ -162,6 +165,7 @@ final class OverheadBench implements Callable<Integer> {
             }
             Thread.sleep(Duration.ofSeconds(warmUp));
             long tokensBefore = read.sum();
+            IdleRunner.Gaps gapsBefore = runner.gaps();
             Map<String, Double> cpuBefore = ThreadTimes.now();
             long started = System.nanoTime();
             Thread.sleep(Duration.ofSeconds(seconds));
@@ -169,7 +173,7 @@ final class OverheadBench implements Callable<Integer> {
             long nanos = System.nanoTime() - started;
             Map<String, Double> cpu = ThreadTimes.between(cpuBefore, ThreadTimes.now());
             readers.shutdownNow();
-            return new Result(drawn, drawn, nanos, cpu);
+            return new Result(drawn, drawn, nanos, runner.gaps().microsSince(gapsBefore), cpu);
         } finally {
             engine.close();
         }
@@ -199,8 +203,10 @@ final class OverheadBench implements Callable<Integer> {
     // --- over HTTP ---------------------------------------------------------------------------------------------------
 
     private Result http(ServerConfig config, long stepNanos) throws IOException, InterruptedException {
+        CompletableFuture<IdleRunner> started = new CompletableFuture<>();
         QuireServer server = QuireServer.start(
-                config, (files, options, progress) -> idle(ModelLoader.load(files, options, progress), stepNanos));
+                config,
+                (files, options, progress) -> idle(ModelLoader.load(files, options, progress), stepNanos, started));
         Process client = null;
         try {
             server.awaitReady();
@@ -209,18 +215,21 @@ final class OverheadBench implements Callable<Integer> {
             BufferedReader answers =
                     new BufferedReader(new InputStreamReader(client.getInputStream(), StandardCharsets.UTF_8));
             Thread.sleep(Duration.ofSeconds(warmUp));
+            IdleRunner runner = started.join();
+            IdleRunner.Gaps gapsBefore = runner.gaps();
             long[] before = counts(ask, answers);
             Duration clientBefore = cpu(client);
             Map<String, Double> cpuBefore = ThreadTimes.now();
-            long started = System.nanoTime();
+            long began = System.nanoTime();
             Thread.sleep(Duration.ofSeconds(seconds));
             long[] after = counts(ask, answers);
-            long nanos = System.nanoTime() - started;
+            long nanos = System.nanoTime() - began;
             Map<String, Double> used = ThreadTimes.between(cpuBefore, ThreadTimes.now());
             used.put("clients", cpu(client).minus(clientBefore).toNanos() / 1e9);
             long events = after[0] - before[0];
             // Tokens are counted when their request ends; an event carries at least one.
-            return new Result(Math.max(events, after[1] - before[1]), events, nanos, used);
+            long drawn = Math.max(events, after[1] - before[1]);
+            return new Result(drawn, events, nanos, runner.gaps().microsSince(gapsBefore), used);
         } finally {
             if (client != null) {
                 client.destroy();
@@ -231,7 +240,7 @@ final class OverheadBench implements Callable<Integer> {
     }
 
     /** The model with its device idle. */
-    private static LoadedModel idle(LoadedModel model, long stepNanos) {
+    private static LoadedModel idle(LoadedModel model, long stepNanos, CompletableFuture<IdleRunner> started) {
         ModelRunner.Limits l = model.runner().limits();
         ModelRunner.Limits limits = new ModelRunner.Limits(
                 l.maxTokens(),
@@ -244,12 +253,14 @@ final class OverheadBench implements Callable<Integer> {
                 l.blockTokens());
         Tokenizer tokenizer = model.tokenizer();
         int[] text = tokenizer.encode(TEXT, false, false, Integer.MAX_VALUE);
+        IdleRunner runner = new IdleRunner(limits, text, stepNanos);
+        started.complete(runner);
         return new LoadedModel(
                 model.name(),
                 model.config(),
                 tokenizer,
                 model.chatFormat(),
-                new IdleRunner(limits, text, stepNanos),
+                runner,
                 model.device(),
                 model.weightBytes(),
                 model.kvBytes(),

@@ -34,6 +34,9 @@ final class EngineLoop implements Runnable {
     private StepPlan plan;
     private StepPlan spare;
     private ModelRunner.@Nullable Pending inFlight;
+    /** The step that has been settled and not told of. */
+    private EngineListener.@Nullable StepStats settled;
+
     private int[] copiesInFlight = new int[0];
     private long launchedNanos;
     private long plans;
@@ -46,12 +49,15 @@ final class EngineLoop implements Runnable {
     /** Why the engine is dead; null while it lives. */
     volatile @Nullable String death;
 
-    private volatile Load load = new Load(0, 0, 0, 0, 0);
+    // What other threads see of it.
+    private volatile int running;
+    private volatile int waiting;
+    private volatile int kvUsedBlocks;
+    private volatile long kvRepairs;
+    private volatile long stepsPublished;
     private volatile long busySinceNanos;
     private volatile boolean busy;
     private volatile long patienceNanos;
-
-    private record Load(int running, int waiting, int kvUsedBlocks, long steps, long kvRepairs) {}
 
     EngineLoop(
             EngineConfig config,
@@ -104,11 +110,27 @@ final class EngineLoop implements Runnable {
         if (worked) {
             settle();
         }
+        if (takeCommands()) {
+            policy.join(plan);
+            plan.finish();
+        }
         plan.dropEnded();
         speculator.extend(plan);
         launch();
         publish();
-        return worked || inFlight != null || (holdNanos == 0 && unblock());
+        boolean more = worked || inFlight != null || (holdNanos == 0 && unblock());
+        tell();
+        return more;
+    }
+
+    /** What can wait until the device has work again: statistics, and those who read. */
+    private void tell() {
+        EngineListener.StepStats step = settled;
+        if (step != null) {
+            state.news.step(step);
+            settled = null;
+        }
+        state.readers.tell();
     }
 
     private void begin() {
@@ -121,11 +143,16 @@ final class EngineLoop implements Runnable {
         busySinceNanos = state.now;
     }
 
-    private void takeCommands() {
+    /** Whether there are new requests. */
+    private boolean takeCommands() {
+        boolean newcomers = false;
         for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
             idleTurns = 0;
             switch (command) {
-                case Command.Submit(ActiveRequest request) -> state.accept(request);
+                case Command.Submit(ActiveRequest request) -> {
+                    state.accept(request);
+                    newcomers = true;
+                }
                 case Command.EndChoice(ActiveRequest request, int choice, FinishReason reason) ->
                     state.end(request, choice, reason);
                 case Command.Abort(ActiveRequest request) -> {
@@ -136,6 +163,7 @@ final class EngineLoop implements Runnable {
                 case Command.Close _ -> closing = true;
             }
         }
+        return newcomers;
     }
 
     /** Waits for the step in flight, which {@link #spare} describes, and takes its results. */
@@ -161,7 +189,7 @@ final class EngineLoop implements Runnable {
             cost.observe(singles, promptTokens, nanos);
         }
         stepsDone++;
-        state.news.step(new EngineListener.StepStats(
+        settled = new EngineListener.StepStats(
                 state.running.size(),
                 state.waiting.size(),
                 rows,
@@ -179,7 +207,7 @@ final class EngineLoop implements Runnable {
                 state.preemptions,
                 state.queriedTokens,
                 state.cachedTokens,
-                nanos));
+                nanos);
         state.preemptions = 0;
         state.queriedTokens = 0;
         state.cachedTokens = 0;
@@ -203,7 +231,11 @@ final class EngineLoop implements Runnable {
     }
 
     private void publish() {
-        load = new Load(state.running.size(), state.waiting.size(), used(), stepsDone, state.kvRepairs);
+        running = state.running.size();
+        waiting = state.waiting.size();
+        kvUsedBlocks = used();
+        kvRepairs = state.kvRepairs;
+        stepsPublished = stepsDone;
         if (draining && state.gate.sequences() == 0) {
             drained.countDown();
         }
@@ -233,6 +265,7 @@ final class EngineLoop implements Runnable {
             state.fail(request, reason);
         }
         publish();
+        tell();
         busy = false;
         drained.countDown();
     }
@@ -267,17 +300,16 @@ final class EngineLoop implements Runnable {
         } else if (draining) {
             is = EngineFacts.State.DRAINING;
         }
-        Load now = load;
         return new EngineFacts(
                 is,
-                now.running,
-                now.waiting,
+                running,
+                waiting,
                 state.gate.sequences(),
-                now.kvUsedBlocks,
+                kvUsedBlocks,
                 state.cache.total(),
-                now.steps,
+                stepsPublished,
                 age,
-                now.kvRepairs,
+                kvRepairs,
                 detail);
     }
 }

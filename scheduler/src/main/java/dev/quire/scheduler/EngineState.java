@@ -18,6 +18,7 @@ final class EngineState {
     final KvCache cache;
     final QueueGate gate;
     final ListenerCalls news;
+    final NewsRound readers = new NewsRound();
 
     final List<ActiveRequest> requests = new ArrayList<>();
     final List<Sequence> running = new ArrayList<>();

@@ -7,8 +7,6 @@ import dev.quire.scheduler.TokenEvent.Scored;
 /** Takes a step's results: marks blocks as computed, appends tokens, tells consumers, ends what is finished. */
 final class Settlement {
     private static final String NOT_FINITE = "The model's output for this request is not finite.";
-    private static final int[] NO_IDS = new int[0];
-    private static final float[] NO_LOGPROBS = new float[0];
 
     private final EngineState state;
     private int drawn;
@@ -37,9 +35,9 @@ final class Settlement {
      *
      * @param sample number of the row's first sample
      */
-    void settle(StepPlan.Entry entry, StepOutput output, int sample) {
-        Sequence s = entry.sequence();
-        Batch.Row row = entry.row();
+    void settle(PlanEntry entry, StepOutput output, int sample) {
+        Sequence s = entry.sequence;
+        Batch.Row row = entry.row;
         int scores = row.scoresTo() - row.scoresFrom();
         int draws = row.samples().size();
         if (s.state == Sequence.State.ENDED) {
@@ -84,9 +82,9 @@ final class Settlement {
     }
 
     /** The row was not computed and will not be: what it was to draw or score is open again. */
-    void lose(StepPlan.Entry entry) {
-        Sequence s = entry.sequence();
-        Batch.Row row = entry.row();
+    void lose(PlanEntry entry) {
+        Sequence s = entry.sequence;
+        Batch.Row row = entry.row;
         s.ahead -= row.samples().isEmpty() ? 0 : 1;
         if (row.scoresFrom() < row.scoresTo()) {
             s.scored = Math.min(s.scored, row.scoresFrom());
@@ -146,8 +144,12 @@ final class Settlement {
         } else if (s.generated >= request.maxTokens) {
             finish = FinishReason.LENGTH;
         }
-        Scored scored = scored(token, output, sample, request.spec.params().logprobs());
-        request.ring.put(new TokenEvent.Token(s.choice, scored, finish));
+        int logprobs = request.spec.params().logprobs();
+        if (finish == null && logprobs <= 0) {
+            request.ring.putToken(s.choice, token, logprobs < 0 ? Float.NaN : output.logprob(sample));
+        } else {
+            request.ring.put(new TokenEvent.Token(s.choice, scored(token, output, sample, logprobs), finish));
+        }
         if (finish != null) {
             state.endChoice(request, s.choice, finish);
         }
@@ -175,11 +177,8 @@ final class Settlement {
     }
 
     private static Scored scored(int token, StepOutput output, int sample, int logprobs) {
-        if (logprobs < 0) {
-            return new Scored(token, Float.NaN, NO_IDS, NO_LOGPROBS);
-        }
-        if (logprobs == 0) {
-            return new Scored(token, output.logprob(sample), NO_IDS, NO_LOGPROBS);
+        if (logprobs <= 0) {
+            return EventRing.plain(token, logprobs < 0 ? Float.NaN : output.logprob(sample));
         }
         int[] ids = new int[logprobs];
         float[] values = new float[logprobs];

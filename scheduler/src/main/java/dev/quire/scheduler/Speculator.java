@@ -13,7 +13,6 @@ final class Speculator {
     /** Guesses must be worth so much more than they cost. */
     private static final double MARGIN = 1.05;
 
-    private final EngineState state;
     private final StepCost cost;
     private final Speculation speculation;
     private int[] counts = new int[16];
@@ -22,7 +21,6 @@ final class Speculator {
     private double[] chances = new double[16];
 
     Speculator(EngineState state, StepCost cost) {
-        this.state = state;
         this.cost = cost;
         speculation = state.config.speculation();
     }
@@ -47,9 +45,9 @@ final class Speculator {
     /** Moves the rows of sequences that have taken more tokens than was known when they were planned. */
     private static void follow(StepPlan plan) {
         for (int i = plan.entries.size() - 1; i >= 0; i--) {
-            StepPlan.Entry entry = plan.entries.get(i);
-            Sequence s = entry.sequence();
-            boolean moved = s.generated > 0 && entry.single() && entry.row().to() != s.length;
+            PlanEntry entry = plan.entries.get(i);
+            Sequence s = entry.sequence;
+            boolean moved = s.generated > 0 && entry.single && entry.row.to() != s.length;
             if (moved && !plan.place(i, 0)) {
                 plan.retract(i);
             }
@@ -65,9 +63,9 @@ final class Speculator {
         }
         Arrays.fill(counts, 0);
         for (int i = 0; i < size; i++) {
-            StepPlan.Entry entry = plan.entries.get(i);
-            Drafter drafter = entry.single() ? drafter(entry.sequence()) : null;
-            limits[i] = drafter == null ? 0 : limit(entry.sequence());
+            PlanEntry entry = plan.entries.get(i);
+            Drafter drafter = entry.single ? drafter(entry.sequence) : null;
+            limits[i] = drafter == null ? 0 : limit(entry.sequence);
             chances[i] = drafter == null ? 0 : drafter.chance(0);
         }
     }
@@ -112,7 +110,7 @@ final class Speculator {
             any = true;
             tokens += chances[best];
             time += share;
-            Drafter drafter = plan.entries.get(best).sequence().drafter;
+            Drafter drafter = plan.entries.get(best).sequence.drafter;
             counts[best]++;
             chances[best] *= drafter == null ? 0 : drafter.chance(counts[best]);
         }
@@ -131,7 +129,7 @@ final class Speculator {
 
     private void draft(StepPlan plan) {
         for (int i = 0; i < plan.entries.size(); i++) {
-            Sequence s = plan.entries.get(i).sequence();
+            Sequence s = plan.entries.get(i).sequence;
             Drafter drafter = s.drafter;
             if (counts[i] > 0 && drafter != null) {
                 s.reserve(s.length + counts[i]);

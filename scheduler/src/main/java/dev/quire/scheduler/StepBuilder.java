@@ -4,7 +4,8 @@ import java.util.List;
 
 /**
  * The verbs of a policy. The lists stay the same during a plan, except that the policy may sort them; who was scheduled,
- * admitted or preempted changes places afterwards. Valid during {@link SchedulingPolicy#plan} only.
+ * admitted or preempted changes places afterwards. Valid during {@link SchedulingPolicy#plan} and
+ * {@link SchedulingPolicy#join} only.
  */
 public interface StepBuilder {
     /** Sequences that hold blocks. */
@@ -29,6 +30,9 @@ public interface StepBuilder {
      * @return false when blocks are missing; nothing has changed then
      */
     boolean schedule(SequenceView sequence, int tokens);
+
+    /** Whether anybody was preempted in this step. */
+    boolean preempted();
 
     /** Whether a sequence was scheduled or preempted in this step. */
     boolean decided(SequenceView sequence);

@@ -81,7 +81,7 @@ final class StepCost {
         steps++;
         int size = size(singles);
         double known = alone[size] + guessed * guessPrice(size);
-        double more = Math.max(0, Math.min(nanos, HICCUP * known) - alone[size]);
+        double more = Math.max(0, Math.min((double) nanos, HICCUP * known) - alone[size]);
         guessNanos[size] = KEEP_GUESSES * guessNanos[size] + more;
         guesses[size] = KEEP_GUESSES * guesses[size] + guessed;
     }

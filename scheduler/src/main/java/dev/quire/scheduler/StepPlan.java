@@ -8,20 +8,9 @@ import java.util.List;
 
 /** The step being planned: its rows, and what is left of its budgets. Reused; engine thread. */
 final class StepPlan implements StepBuilder {
-    /**
-     * A sequence's part in the step.
-     *
-     * @param epoch of the sequence when planned
-     * @param single whether the row brings the sequence to its next token and is only one token long
-     */
-    record Entry(Sequence sequence, int epoch, Batch.Row row, boolean single) {
-        /** Whether the sequence still holds the blocks that the row names. */
-        boolean current() {
-            return sequence.state == Sequence.State.RUNNING && sequence.epoch == epoch;
-        }
-    }
+    private static final int[] NO_COPIES = new int[0];
 
-    final List<Entry> entries = new ArrayList<>();
+    final List<PlanEntry> entries = new ArrayList<>();
     final List<Batch.Filler> fillers = new ArrayList<>();
     final BlockCopies copies = new BlockCopies();
     /** Rows of a last token, and tokens in the other rows; filler among both. */
@@ -40,6 +29,13 @@ final class StepPlan implements StepBuilder {
     int guessing;
 
     int guesses;
+
+    /** All entries there are, the first of them in use. Nothing is allocated for a step once there are enough. */
+    private final List<PlanEntry> pool = new ArrayList<>();
+
+    private int entriesUsed;
+    private final List<Batch.Row> rows = new ArrayList<>();
+    private final Batch uncopied = new Batch(rows, NO_COPIES, fillers);
 
     private final EngineState state;
     private final StepCost cost;
@@ -62,6 +58,7 @@ final class StepPlan implements StepBuilder {
     void begin(long number) {
         this.number = number;
         entries.clear();
+        entriesUsed = 0;
         fillers.clear();
         admitted.clear();
         moved = false;
@@ -88,6 +85,7 @@ final class StepPlan implements StepBuilder {
         }
         if (!admitted.isEmpty()) {
             keep(state.waiting, Sequence.State.WAITING, state.running);
+            admitted.clear();
         }
     }
 
@@ -108,7 +106,7 @@ final class StepPlan implements StepBuilder {
     void dropEnded() {
         boolean any = !entries.isEmpty();
         for (int i = entries.size() - 1; i >= 0; i--) {
-            Entry entry = entries.get(i);
+            PlanEntry entry = entries.get(i);
             if (!entry.current()) {
                 count(entry, -1);
                 entries.remove(i);
@@ -123,7 +121,7 @@ final class StepPlan implements StepBuilder {
         }
     }
 
-    private void count(Entry entry, int sign) {
+    private void count(PlanEntry entry, int sign) {
         if (entry.single) {
             singles += sign;
         } else {
@@ -154,17 +152,10 @@ final class StepPlan implements StepBuilder {
         if (!state.cache.grow(s.blocks, from, to, copies)) {
             return false;
         }
-        Batch.Row row = new Batch.Row(
-                s.tokens,
-                from,
-                to,
-                s.blocks,
-                s.drawsAfter(s.generated),
-                drafts,
-                0,
-                0,
-                s.request.spec.params().logprobs());
-        entries.set(index, new Entry(s, s.epoch, row, true));
+        PlanEntry entry = entries.get(index);
+        entry.set(s, from, to, s.drawsAfter(s.generated));
+        entry.row.guess(drafts);
+        entry.single = true;
         guessing += drafts > 0 ? 1 : 0;
         guesses += drafts;
         tokensLeft -= drafts;
@@ -186,7 +177,7 @@ final class StepPlan implements StepBuilder {
 
     /** Takes out a row for which there is no room now: its sequence waits for the next step. */
     void retract(int index) {
-        Entry entry = entries.remove(index);
+        PlanEntry entry = entries.remove(index);
         count(entry, -1);
         entry.sequence.planned--;
         entry.sequence.ahead--;
@@ -214,6 +205,11 @@ final class StepPlan implements StepBuilder {
     @Override
     public int preemptionLimit() {
         return state.config.preemptionLimit();
+    }
+
+    @Override
+    public boolean preempted() {
+        return moved;
     }
 
     @Override
@@ -361,25 +357,14 @@ final class StepPlan implements StepBuilder {
         if (to > s.length) {
             s.reserve(to);
         }
-        int scoresFrom = 0;
-        int scoresTo = 0;
-        if (s.request.scoring(s.scored)) {
-            scoresFrom = Math.max(from, s.scored);
-            scoresTo = Math.max(scoresFrom, Math.min(to, s.request.spec.prompt().length - 1));
-            s.scored = Math.max(s.scored, scoresTo);
-        }
-        Batch.Row row = new Batch.Row(
-                s.tokens,
-                from,
-                to,
-                s.blocks,
-                wanted,
-                scoresFrom,
-                scoresTo,
-                s.request.spec.params().logprobs());
-        Entry entry = new Entry(s, s.epoch, row, count == 1 && to == s.target());
+        PlanEntry entry = newEntry(s);
+        entry.set(s, from, to, wanted);
+        entry.single = count == 1 && to == s.target();
         entries.add(entry);
         count(entry, 1);
+        if (s.request.scoring(s.scored)) {
+            score(s, entry.row);
+        }
         extrasLeft -= wanted.isEmpty() ? 0 : s.nextDrawExtras();
         s.planned = to;
         s.ahead += wanted.isEmpty() ? 0 : 1;
@@ -387,7 +372,30 @@ final class StepPlan implements StepBuilder {
         tokensLeft -= count;
         rowsLeft--;
         drawsLeft -= wanted.size();
-        scoresLeft -= scoresTo - scoresFrom;
+    }
+
+    private PlanEntry newEntry(Sequence s) {
+        if (entriesUsed == pool.size()) {
+            pool.add(new PlanEntry(s));
+        }
+        return pool.get(entriesUsed++);
+    }
+
+    private void score(Sequence s, Batch.Row row) {
+        int from = Math.max(row.from(), s.scored);
+        int to = Math.max(from, Math.min(row.to(), s.request.spec.prompt().length - 1));
+        row.score(from, to);
+        s.scored = Math.max(s.scored, to);
+        scoresLeft -= to - from;
+    }
+
+    /** The plan for the device, with what must be copied first; valid until another plan is begun here. */
+    Batch batch(int[] pairs) {
+        rows.clear();
+        for (int i = 0; i < entries.size(); i++) {
+            rows.add(entries.get(i).row);
+        }
+        return pairs.length == 0 ? uncopied : new Batch(rows, pairs, fillers);
     }
 
     @Override

@@ -227,7 +227,7 @@ class RequestLevelPolicyTest {
     @Test
     void aBatchWhoseReadersSleepMakesPlace() {
         EngineConfig config = new EngineConfig(
-                64, 2, 0, 0, false, 2.4, 2_000_000_000L, 4, 60_000_000_000L, 3, 10_000_000_000L);
+                64, 2, 0, 0, false, Speculation.NONE, 2.4, 2_000_000_000L, 4, 60_000_000_000L, 3, 10_000_000_000L);
         hand = engine("static", config, BLOCKS);
         HandEngine.Reader sleeper = submit('a', 3, 50);
         HandEngine.Reader awake = submit('b', 3, 5);
