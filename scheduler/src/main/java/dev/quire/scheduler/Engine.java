@@ -127,8 +127,8 @@ public final class Engine implements AutoCloseable {
     }
 
     private Submission enqueue(GenerationRequest request, int maxTokens) {
-        ActiveRequest active = new ActiveRequest(
-                request, maxTokens, arrivals.getAndIncrement(), clock.getAsLong(), config);
+        ActiveRequest active =
+                new ActiveRequest(request, maxTokens, arrivals.getAndIncrement(), clock.getAsLong(), config);
         Command.Submit submit = new Command.Submit(active);
         loop.mailbox.send(submit);
         if (loop.death != null && loop.mailbox.retract(submit)) {

@@ -86,7 +86,8 @@ class DrafterTest {
     void theChanceFollowsWhatHasComeTrueOfEachKindOfMatch() {
         int[] loop = IntStream.range(0, 300).map(i -> i % 30).toArray();
         double known = told(loop, 35).chance(0);
-        int[] broken = IntStream.range(0, 300).map(i -> i % 3 == 2 ? 100 + i : i % 3).toArray();
+        int[] broken =
+                IntStream.range(0, 300).map(i -> i % 3 == 2 ? 100 + i : i % 3).toArray();
         double shaky = told(Arrays.copyOf(broken, 299), 5).chance(0);
 
         assertThat(known).isGreaterThan(0.95);

@@ -33,8 +33,8 @@ class SpeculatorTest {
 
     private static GenerationRequest request(
             int[] prompt, int n, int maxTokens, int minTokens, float repetition, int logprobs, int... ends) {
-        SamplingParams params = new SamplingParams(
-                1, 1, 1, 0, repetition, 0, 0, 11, logprobs, false, NO_TOKENS, new float[0]);
+        SamplingParams params =
+                new SamplingParams(1, 1, 1, 0, repetition, 0, 0, 11, logprobs, false, NO_TOKENS, new float[0]);
         return new GenerationRequest("r", prompt, params, n, maxTokens, minTokens, ends, 0, null);
     }
 
@@ -83,7 +83,9 @@ class SpeculatorTest {
     void everyChoiceGuessesForItself() {
         run(repeating(3, 100, 0, -1));
 
-        assertThat(guessing.stream().map(row -> row.samples().getFirst().stream()).distinct())
+        assertThat(guessing.stream()
+                        .map(row -> row.samples().getFirst().stream())
+                        .distinct())
                 .containsExactlyInAnyOrder(0, 1, 2);
     }
 
@@ -176,8 +178,8 @@ class SpeculatorTest {
             readers.forEach(HandEngine.Reader::read);
         }
 
-        assertThat(readers).allSatisfy(r -> assertThat(r.read().output(0))
-                .isEqualTo(FakeModel.alone(r.request, 0, 60)));
+        assertThat(readers)
+                .allSatisfy(r -> assertThat(r.read().output(0)).isEqualTo(FakeModel.alone(r.request, 0, 60)));
         assertThat(guessing).isNotEmpty().allMatch(row -> row.drafts() <= 3);
     }
 
@@ -210,7 +212,8 @@ class SpeculatorTest {
         }
         assertThat(guessing).isNotEmpty();
         hand.runner.onLaunch = batch -> {
-            boolean prompts = batch.rows().stream().anyMatch(row -> row.tokens()[0] == 'b' && row.samples().isEmpty());
+            boolean prompts = batch.rows().stream()
+                    .anyMatch(row -> row.tokens()[0] == 'b' && row.samples().isEmpty());
             assertThat(prompts && batch.rows().stream().anyMatch(row -> row.drafts() > 0))
                     .isFalse();
         };
