@@ -71,7 +71,11 @@ final class BatchCheck {
                     + ") outside [" + row.from() + ", " + row.to() + ")");
         }
         boolean guesses = row.drafts() != 0;
-        if (guesses && (row.drafts() < 0 || row.drafts() >= row.to() - row.from() || scored || row.samples().size() != 1)) {
+        if (guesses
+                && (row.drafts() < 0
+                        || row.drafts() >= row.to() - row.from()
+                        || scored
+                        || row.samples().size() != 1)) {
             throw new IllegalArgumentException("row " + index + " has " + row.drafts() + " guesses in [" + row.from()
                     + ", " + row.to() + "), with one sample and no scores fewer than its tokens are allowed");
         }

@@ -50,6 +50,16 @@ class DeviceRunnerTest {
         return new Batch.Draw(params, stream, counts, forbidden);
     }
 
+    private static Batch.Draw biased(Batch.Draw draw, int token, float bias) {
+        SamplingParams p = draw.params();
+        int[] tokens = {token};
+        return new Batch.Draw(
+                new SamplingParams(p.temperature(), 1, 0, 0, 1, 0, 0, p.seed(), 2, false, tokens, new float[] {bias}),
+                draw.stream(),
+                null,
+                NOTHING);
+    }
+
     private static Batch.Draw biased(int token, float bias) {
         return new Batch.Draw(
                 new SamplingParams(0, 1, 0, 0, 1, 0, 0, 0, 0, false, new int[] {token}, new float[] {bias}),
@@ -116,6 +126,35 @@ class DeviceRunnerTest {
         assertThat(Arrays.stream(first).distinct().count()).isGreaterThan(5);
     }
 
+    /** As the engine verifies guesses: whatever they are, the draws before the first wrong one are those of single steps. */
+    @Test
+    void drawsAtGuessedTokensAreThoseOfStepsOfOneToken() {
+        Batch.Draw draw = biased(draw(1, 3, 1, null, 0), 5, 2);
+        int[] tokens = Arrays.copyOf(PROMPT, PROMPT.length + 8);
+        BlockTable table = TestBlocks.from(0, 3);
+        float[] logprobs = new float[8];
+        for (int i = 0; i < 8; i++) {
+            int end = PROMPT.length + i;
+            StepOutput out = run.step(new Batch.Row(tokens, i == 0 ? 0 : end - 1, end, table, List.of(draw), 0, 0, 0));
+            tokens[end] = out.token(0);
+            logprobs[i] = out.logprob(0);
+        }
+        int[] guessed = tokens.clone();
+        guessed[PROMPT.length + 5] = (tokens[PROMPT.length + 5] + 1) % 128;
+        BlockTable other = TestBlocks.from(10, 3);
+        run.step(new Batch.Row(guessed, 0, PROMPT.length, other, List.of(), 0, 0, 0));
+        Batch.Row company = new Batch.Row(PROMPT, 0, 10, TestBlocks.of(5), List.of(TokenRun.GREEDY), 0, 0, 0);
+        StepOutput out = run.step(
+                company,
+                new Batch.Row(guessed, PROMPT.length, PROMPT.length + 7, other, List.of(draw), 6, 0, 0, 0),
+                company);
+        for (int i = 1; i < 6; i++) {
+            assertThat(out.token(i)).isEqualTo(tokens[PROMPT.length + i]);
+            assertThat(out.logprob(i)).isEqualTo(logprobs[i]);
+        }
+        assertThat(out.token(8)).isEqualTo(out.token(0));
+    }
+
     @Test
     void copiedBlocksContinueAsTheOriginals() {
         run.logits(PROMPT, 64, 0);
@@ -158,6 +197,27 @@ class DeviceRunnerTest {
         return new Batch.Row(tokens, from, to, blocks, List.of(), 0, 0, 0);
     }
 
+    private static Batch.Row guessing(int[] tokens, int drafts, int from, int scores) {
+        return new Batch.Row(
+                tokens, from, 8, TestBlocks.of(0), List.of(TokenRun.GREEDY), drafts, from, from + scores, 0);
+    }
+
+    @Test
+    void guessesCountWithTheScoredPositions() {
+        int most = 300;
+        ModelRunner.Limits limits = new ModelRunner.Limits(most, 8, most, 9, 8, 12, 64, 16);
+        Batch.Row ten = new Batch.Row(new int[most], 0, 11, TestBlocks.of(0), List.of(TokenRun.GREEDY), 10, 0, 0, 0);
+        Batch.Row five = new Batch.Row(new int[most], 0, 6, TestBlocks.of(0), List.of(biased(1, 1)), 5, 0, 0, 0);
+        assertThatThrownBy(() -> BatchCheck.check(new Batch(List.of(ten), NOTHING), limits, 128))
+                .hasMessageContaining("10 scored positions and guesses, at most 9");
+        BatchCheck.check(new Batch(List.of(five), NOTHING), limits, 128);
+        assertThatThrownBy(() -> BatchCheck.check(
+                        new Batch(List.of(five, five, five), NOTHING),
+                        new ModelRunner.Limits(most, 8, most, 99, 8, 12, 64, 16),
+                        128))
+                .hasMessageContaining("more than 12 biases");
+    }
+
     @Test
     void aBatchThatDoesNotFitIsRefusedAndTheRunnerGoesOn() {
         BlockTable one = TestBlocks.of(0);
@@ -178,6 +238,11 @@ class DeviceRunnerTest {
         refused(row(tokens, 0, 1, TestBlocks.of(-1)), "row 0 names block -1");
         refused(new Batch.Row(tokens, 4, 8, one, List.of(), 3, 5, 0), "scores [3, 5) outside");
         refused(new Batch.Row(new int[8], 4, 8, one, List.of(), 4, 8, 0), "8 tokens, 9 are needed");
+        refused(guessing(tokens, 4, 4, 0), "row 0 has 4 guesses in [4, 8)");
+        refused(guessing(tokens, -1, 4, 0), "row 0 has -1 guesses in [4, 8)");
+        refused(guessing(tokens, 2, 4, 1), "no scores");
+        refused(new Batch.Row(tokens, 4, 8, one, List.of(), 2, 0, 0, 0), "one sample");
+        refused(new Batch.Row(tokens, 4, 8, one, List.of(TokenRun.GREEDY, TokenRun.GREEDY), 2, 0, 0, 0), "one sample");
         refused(prompt(biased(128, 1)), "token 128 of 128");
         refused(prompt(draw(0, 0, 0, null, 0, -5)), "token -5 of 128");
     }

@@ -37,7 +37,18 @@ public record EngineConfig(
         long stallNanos) {
     /** What {@code quire serve} does without flags. */
     public static final EngineConfig DEFAULTS = new EngineConfig(
-            2048, 128, 2048, 4_000_000, true, new Speculation(8, 4, 2), 2.3, 500_000_000L, 64, 60_000_000_000L, 3, 10_000_000_000L);
+            2048,
+            128,
+            2048,
+            4_000_000,
+            true,
+            new Speculation(8, 4, 2),
+            2.3,
+            500_000_000L,
+            64,
+            60_000_000_000L,
+            3,
+            10_000_000_000L);
 
     public EngineConfig {
         positive("maxBatchedTokens", maxBatchedTokens);

@@ -73,7 +73,7 @@ final class EngineLoop implements Runnable {
         settlement = new Settlement(state);
         steps = new StepRunner(state, runner, settlement, this::tick);
         readers = new SlowReaders(state);
-        speculator = new Speculator(state, cost);
+        speculator = new Speculator(config.speculation());
         plan = new StepPlan(state, cost);
         spare = new StepPlan(state, cost);
         patienceNanos = config.stallNanos();
@@ -183,10 +183,11 @@ final class EngineLoop implements Runnable {
         long filled = state.filledSlots();
         boolean whole = steps.await(spare, pending, copiesInFlight);
         long nanos = state.now - launchedNanos;
-        if (whole && guesses > 0) {
-            cost.observeGuesses(singles, guesses, nanos);
-        } else if (whole) {
+        if (whole && guesses == 0) {
             cost.observe(singles, promptTokens, nanos);
+        }
+        if (whole && promptTokens == 0) {
+            speculator.observe(singles + guesses, nanos);
         }
         stepsDone++;
         settled = new EngineListener.StepStats(

@@ -13,16 +13,20 @@ final class Speculator {
     /** Guesses must be worth so much more than they cost. */
     private static final double MARGIN = 1.05;
 
-    private final StepCost cost;
+    private final RowPrice price = new RowPrice();
     private final Speculation speculation;
     private int[] counts = new int[16];
     private int[] limits = new int[16];
     /** Chance that the next guess of an entry is used: that it and those before it are right. */
     private double[] chances = new double[16];
 
-    Speculator(EngineState state, StepCost cost) {
-        this.cost = cost;
-        speculation = state.config.speculation();
+    Speculator(Speculation speculation) {
+        this.speculation = speculation;
+    }
+
+    /** Learns from a step without prompts. */
+    void observe(int rows, long nanos) {
+        price.observe(rows, nanos);
     }
 
     /** Completes a plan whose predecessor has been settled. */
@@ -32,14 +36,11 @@ final class Speculator {
         }
         follow(plan);
         int room = Math.min(plan.guessesLeft(), Math.max(speculation.maxTokens(), plan.singles));
-        double share = cost.guessShare(plan.singles);
-        if (room == 0 || share == Double.POSITIVE_INFINITY) {
-            return;
-        }
-        prepare(plan);
-        if (choose(plan, room, share)) {
+        if (room > 0) {
+            prepare(plan);
+            choose(plan, room);
             draft(plan);
-        } 
+        }
     }
 
     /** Moves the rows of sequences that have taken more tokens than was known when they were planned. */
@@ -91,30 +92,21 @@ final class Speculator {
         return Math.min(speculation.maxTokens(), end - s.generated - 1);
     }
 
-    /** Adds guesses, the likeliest first, while tokens per time grow; whether there are any. */
-    private boolean choose(StepPlan plan, int room, double share) {
+    /** Adds guesses, the likeliest first, while tokens per time grow. */
+    private void choose(StepPlan plan, int room) {
+        double share = price.share(plan.singles);
         double tokens = plan.singles;
         double time = 1;
-        boolean any = false;
         for (int guesses = 0; guesses < room; guesses++) {
             int best = likeliest(plan.entries.size());
-            if (best < 0) {
-                return any;
+            Drafter drafter = best < 0 ? null : plan.entries.get(best).sequence.drafter;
+            if (drafter == null || chances[best] * time <= MARGIN * share * tokens) {
+                return;
             }
-            if (chances[best] * time <= MARGIN * share * tokens) {
-                if (!any) {
-                    cost.doubtGuesses(plan.singles);
-                }
-                return any;
-            }
-            any = true;
             tokens += chances[best];
             time += share;
-            Drafter drafter = plan.entries.get(best).sequence.drafter;
-            counts[best]++;
-            chances[best] *= drafter == null ? 0 : drafter.chance(counts[best]);
+            chances[best] *= drafter.chance(++counts[best]);
         }
-        return any;
     }
 
     private int likeliest(int size) {

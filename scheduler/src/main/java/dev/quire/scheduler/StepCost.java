@@ -28,11 +28,6 @@ final class StepCost {
     private static final double CHEAPER = 0.2;
     private static final double PURE = 0.5;
     private static final double DEARER_IN_BULK = 0.02;
-    // Guesses: weight of what was known, how fast a price that is too high is doubted, and what part of a row's share of
-    // a step the first guess is believed to cost.
-    private static final double KEEP_GUESSES = 0.8;
-    private static final double DOUBT = 0.99;
-    private static final double FIRST_GUESS = 0.3;
     /** What the largest chunk of late shrinks by in each step. */
     private static final double FORGET = 0.9;
 
@@ -41,10 +36,6 @@ final class StepCost {
     private final int[] seen = new int[CLASSES];
     private final long[] measureIn = new long[CLASSES];
     private final int[] interval = new int[CLASSES];
-    /** What guesses have added to steps of so many rows, and how many there were; older ones count less. */
-    private final double[] guessNanos = new double[CLASSES];
-
-    private final double[] guesses = new double[CLASSES];
     private double promptNanos = UNKNOWN;
     private double besideNanos = UNKNOWN;
     private double bulkNanos = UNKNOWN;
@@ -74,31 +65,6 @@ final class StepCost {
         } else {
             learnBeside(singles, prompt, (double) nanos);
         }
-    }
-
-    /** Learns from a step without prompts that computed guesses behind its rows. */
-    void observeGuesses(int singles, int guessed, long nanos) {
-        steps++;
-        int size = size(singles);
-        double known = alone[size] + guessed * guessPrice(size);
-        double more = Math.max(0, Math.min((double) nanos, HICCUP * known) - alone[size]);
-        guessNanos[size] = KEEP_GUESSES * guessNanos[size] + more;
-        guesses[size] = KEEP_GUESSES * guesses[size] + guessed;
-    }
-
-    /** What a guess adds to a step of so many rows, as a share of it; infinite while the step itself is not known. */
-    double guessShare(int singles) {
-        int size = size(singles);
-        return seen[size] < TRUSTED || alone[size] <= 0 ? Double.POSITIVE_INFINITY : guessPrice(size) / alone[size];
-    }
-
-    private double guessPrice(int size) {
-        return guesses[size] > 0 ? guessNanos[size] / guesses[size] : FIRST_GUESS * alone[size] / rows(size);
-    }
-
-    /** A guess was found too dear: the price is believed a little less, so that it will be tried again. */
-    void doubtGuesses(int singles) {
-        guessNanos[size(singles)] *= DOUBT;
     }
 
     private void learnAlone(int size, double nanos) {

@@ -4,7 +4,6 @@ import dev.quire.kernels.KernelException;
 import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
 import dev.quire.model.StepOutput;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;

@@ -74,7 +74,10 @@ final class SpeculativeConfig implements ITypeConverter<Speculation> {
         if (value.isMissingNode() || value.isNull()) {
             return absent;
         }
-        if (!value.isIntegralNumber() || !value.canConvertToInt() || value.intValue() < least || value.intValue() > most) {
+        if (!value.isIntegralNumber()
+                || !value.canConvertToInt()
+                || value.intValue() < least
+                || value.intValue() > most) {
             throw new TypeConversionException(name + " is " + value + "; allowed: " + least + " to " + most);
         }
         return value.intValue();
