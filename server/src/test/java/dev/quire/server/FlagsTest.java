@@ -42,6 +42,22 @@ class FlagsTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"continuous, CONTINUOUS, true", "static, STATIC, false", "dynamic, DYNAMIC, false"})
+    void onlyContinuousBatchingSharesPrefixes(String mode, ServerConfig.Batching batching, boolean prefixCaching) {
+        ServerConfig.Scheduling engine = serve("--batching", mode).engine();
+        assertThat(engine.batching()).isEqualTo(batching);
+        assertThat(engine.prefixCaching()).isEqualTo(prefixCaching);
+        assertThat(serve().engine().batching()).isEqualTo(ServerConfig.Batching.CONTINUOUS);
+    }
+
+    @Test
+    void wholeRequestsAreBatchedInOrderOfArrivalOnly() {
+        assertThat(exit("--batching=static", "--scheduling-policy=priority").text())
+                .contains("--batching", "fcfs");
+        assertThat(serve("--scheduling-policy=priority").engine().policy()).isEqualTo(ServerConfig.Policy.PRIORITY);
+    }
+
+    @ParameterizedTest
     @CsvSource({"512M, 536870912", "4G, 4294967296", "4GiB, 4294967296", "1000, 1000"})
     void sizesTakeSuffixes(String text, long bytes) {
         assertThat(serve("--kv-cache-memory-bytes", text).load().kvCacheBytes()).isEqualTo(bytes);
@@ -67,7 +83,8 @@ class FlagsTest {
         "--kv-cache-memory-bytes=lots, 512M",
         "--block-size=20, multiple of 16",
         "--max-num-batched-tokens=64, --max-num-seqs",
-        "--threads=two, --threads"
+        "--threads=two, --threads",
+        "--batching=padded, continuous"
     })
     void aBadValueSaysWhatIsAllowed(String argument, String allowed) {
         Flags.Parsed.Exit exit = exit(argument);

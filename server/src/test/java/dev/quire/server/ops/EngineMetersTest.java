@@ -141,7 +141,7 @@ class EngineMetersTest {
 
     @Test
     void stepsAndRequestsAreCounted() {
-        engine.onStep(new StepStats(2, 3, 2, 40, 38, 2, 5, 100, 1, 64, 32, 1_000_000));
+        engine.onStep(new StepStats(2, 3, 2, 40, 28, 10, 2, 5, 100, 80, 75, 1, 64, 32, 1_000_000));
         engine.onFirstToken(50_000_000);
         engine.onNextToken(20_000_000);
         engine.onFinish(new RequestStats(
@@ -163,6 +163,11 @@ class EngineMetersTest {
                         "vllm:num_requests_waiting" + OF + "} 3.0",
                         "vllm:kv_cache_usage_perc" + OF + "} 0.25",
                         "vllm:generation_tokens_total" + OF + "} 2.0",
+                        "quire:computed_tokens_total" + OF + "} 40.0",
+                        "quire:padding_tokens_total" + OF + "} 10.0",
+                        "quire:step_seconds_total" + OF + "} 0.001",
+                        "quire:kv_slots_allocated_total" + OF + "} 80.0",
+                        "quire:kv_slots_filled_total" + OF + "} 75.0",
                         "vllm:num_preemptions_total" + OF + "} 1.0",
                         "vllm:prefix_cache_queries_total" + OF + "} 64.0",
                         "vllm:prefix_cache_hits_total" + OF + "} 32.0",
