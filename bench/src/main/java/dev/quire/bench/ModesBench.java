@@ -18,7 +18,8 @@ import picocli.CommandLine.Parameters;
 /** The same engine with static, dynamic and continuous batching, by turns, on the same requests. */
 @Command(
         name = "modes",
-        description = "Compares static, dynamic and continuous batching of this build; writes modes.md, .json and .svg.",
+        description =
+                "Compares static, dynamic and continuous batching of this build; writes modes.md, .json and .svg.",
         sortOptions = false,
         usageHelpAutoWidth = true)
 final class ModesBench implements Callable<Integer> {
@@ -97,10 +98,14 @@ final class ModesBench implements Callable<Integer> {
     /** Three servers stand beside each other, so none may take a share of all memory. */
     private List<String> flags(String mode) {
         List<String> flags = new ArrayList<>(List.of(
-                "--batching", mode,
-                "--max-num-seqs", Integer.toString(clients),
-                "--max-model-len", "2048",
-                "--kv-cache-memory-bytes", "1G"));
+                "--batching",
+                mode,
+                "--max-num-seqs",
+                Integer.toString(clients),
+                "--max-model-len",
+                "2048",
+                "--kv-cache-memory-bytes",
+                "1G"));
         flags.addAll(serveFlags);
         return flags;
     }
@@ -114,8 +119,7 @@ final class ModesBench implements Callable<Integer> {
             measurements.add(measurement);
         }
         for (int round = 0; round < repeat; round++) {
-            LoadPlan plan =
-                    LoadPlan.closed(shape.lengths(Measurement.mix(load.seed(), round), requests), clients);
+            LoadPlan plan = LoadPlan.closed(shape.lengths(Measurement.mix(load.seed(), round), requests), clients);
             for (int i = 0; i < MODES.size(); i++) {
                 String mode = MODES.get(i);
                 String title = mode + ", run " + (round + 1) + " of " + repeat;
@@ -175,7 +179,8 @@ final class ModesBench implements Callable<Integer> {
 
     private Map<String, Object> json() {
         Map<String, Object> modes = new LinkedHashMap<>();
-        runs.forEach((mode, all) -> modes.put(mode, all.stream().map(ModeRun::json).toList()));
+        runs.forEach(
+                (mode, all) -> modes.put(mode, all.stream().map(ModeRun::json).toList()));
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("time", Instant.now().toString());
         map.put("workload", workload);

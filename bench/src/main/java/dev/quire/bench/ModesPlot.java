@@ -1,5 +1,6 @@
 package dev.quire.bench;
 
+import java.util.Formatter;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -29,29 +30,24 @@ final class ModesPlot {
     static String svg(Map<String, List<ModeRun>> modes) {
         int width = PANELS.size() * PANEL;
         int height = TOP + HEIGHT + 30;
-        StringBuilder svg = new StringBuilder();
-        line(
-                svg,
+        Formatter svg = new Formatter(Locale.ROOT);
+        svg.format(
                 "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' viewBox='0 0 %d %d'"
-                        + " font-family='sans-serif' font-size='12' text-anchor='middle'>",
-                width,
-                height,
-                width,
-                height);
-        line(svg, "<rect width='100%%' height='100%%' fill='white'/>");
+                        + " font-family='sans-serif' font-size='12' text-anchor='middle'>\n",
+                width, height, width, height);
+        svg.format("<rect width='100%%' height='100%%' fill='white'/>\n");
         for (int i = 0; i < PANELS.size(); i++) {
             panel(svg, PANELS.get(i), i * PANEL, modes);
         }
-        line(svg, "</svg>");
-        return svg.toString();
+        return svg.format("</svg>\n").toString();
     }
 
-    private static void panel(StringBuilder svg, Panel panel, int left, Map<String, List<ModeRun>> modes) {
+    private static void panel(Formatter svg, Panel panel, int left, Map<String, List<ModeRun>> modes) {
         double most = modes.values().stream()
                 .mapToDouble(runs -> ModesTable.median(runs, panel.figure))
                 .max()
                 .orElse(0);
-        line(svg, "<text x='%d' y='18' font-weight='bold'>%s</text>", left + PANEL / 2, panel.title);
+        svg.format("<text x='%d' y='18' font-weight='bold'>%s</text>\n", left + PANEL / 2, panel.title);
         int bars = modes.size() * (BAR + GAP) - GAP;
         int x = left + (PANEL - bars) / 2;
         int index = 0;
@@ -60,15 +56,13 @@ final class ModesPlot {
             double height = most == 0 ? 0 : HEIGHT * value / most;
             double y = TOP + HEIGHT - height;
             String colour = COLOURS.get(index++ % COLOURS.size());
-            line(svg, "<rect x='%d' y='%.1f' width='%d' height='%.1f' fill='%s'/>", x, y, BAR, height, colour);
+            svg.format("<rect x='%d' y='%.1f' width='%d' height='%.1f' fill='%s'/>\n", x, y, BAR, height, colour);
             int middle = x + BAR / 2;
-            line(svg, "<text x='%d' y='%.1f'>" + panel.format + "</text>", middle, y - 4, value);
-            line(svg, "<text x='%d' y='%d' font-size='11'>%s</text>", middle, TOP + HEIGHT + 16, mode.getKey());
+            svg.format(
+                    "<text x='%d' y='%.1f'>%s</text>\n",
+                    middle, y - 4, String.format(Locale.ROOT, panel.format, value));
+            svg.format("<text x='%d' y='%d' font-size='11'>%s</text>\n", middle, TOP + HEIGHT + 16, mode.getKey());
             x += BAR + GAP;
         }
-    }
-
-    private static void line(StringBuilder svg, String format, Object... values) {
-        svg.append(String.format(Locale.ROOT, format, values)).append('\n');
     }
 }

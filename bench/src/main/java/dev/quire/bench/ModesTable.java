@@ -22,8 +22,14 @@ final class ModesTable {
             new Line("Useful share of computed tokens", r -> 100 * r.counters().usefulShare(), PERCENT),
             new Line("Time with a step on the device", r -> 100 * r.stepShare(), PERCENT),
             new Line("Compute threads busy", r -> 100 * r.busyShare(), PERCENT),
-            new Line("Busy with useful tokens", r -> 100 * r.busyShare() * r.counters().usefulShare(), PERCENT),
-            new Line("KV memory allocated and not filled", r -> 100 * r.counters().kvWaste(), PERCENT),
+            new Line(
+                    "Busy with useful tokens",
+                    r -> 100 * r.busyShare() * r.counters().usefulShare(),
+                    PERCENT),
+            new Line(
+                    "KV memory allocated and not filled",
+                    r -> 100 * r.counters().kvWaste(),
+                    PERCENT),
             metric("TTFT p50, ms", Metric.TTFT_P50),
             metric("TTFT p95, ms", Metric.TTFT_P95),
             metric("TTFT p99, ms", Metric.TTFT_P99),

@@ -219,6 +219,39 @@ class DeviceRunnerTest {
     }
 
     @Test
+    void fillerComesAfterTheRowsAndLeavesNoTrace() {
+        int[] tokens = Arrays.copyOf(PROMPT, PROMPT.length + 1);
+        BlockTable blocks = run.blocks(0, tokens.length);
+        Batch.Row next = new Batch.Row(tokens, PROMPT.length, tokens.length, blocks, List.of(TokenRun.GREEDY), 0, 0, 0);
+        int first = run.step(prompt(TokenRun.GREEDY)).token(0);
+        int second = run.step(next).token(0);
+        float[] expected = runner.logits(0);
+        List<Batch.Filler> fillers = List.of(new Batch.Filler(0, 20, false), new Batch.Filler(40, 41, true));
+
+        StepOutput out = runner.launch(new Batch(List.of(prompt(TokenRun.GREEDY)), NOTHING, fillers))
+                .await();
+        assertThat(out.token(0)).isEqualTo(first);
+        assertThat(out.token(1)).isBetween(0, 127);
+        assertThatThrownBy(() -> out.token(2)).isInstanceOf(IndexOutOfBoundsException.class);
+        runner.launch(new Batch(List.of(), NOTHING, fillers)).await();
+        assertThat(run.step(next).token(0)).isEqualTo(second);
+        assertThat(runner.logits(0)).isEqualTo(expected);
+    }
+
+    @Test
+    void fillerThatDoesNotFitIsRefused() {
+        refused(new Batch(Collections.nCopies(5, prompt()), NOTHING, filler(4, 0, 1)), "9 rows, at most 8");
+        refused(new Batch(List.of(), NOTHING, filler(2, 0, 33)), "the batch has 66 tokens, at most 64");
+        refused(new Batch(List.of(), NOTHING, filler(1, 250, 257)), "[250, 257) of at most 256 positions");
+        refused(new Batch(List.of(), NOTHING, filler(1, -1, 2)), "a filler computes [-1, 2)");
+        refused(new Batch(List.of(), NOTHING, filler(1, 2, 2)), "a filler computes [2, 2)");
+    }
+
+    private static List<Batch.Filler> filler(int count, int from, int to) {
+        return Collections.nCopies(count, new Batch.Filler(from, to, false));
+    }
+
+    @Test
     void aBatchThatDoesNotFitIsRefusedAndTheRunnerGoesOn() {
         BlockTable one = TestBlocks.of(0);
         BlockTable many = TestBlocks.from(0, 16);

@@ -3,9 +3,9 @@ package dev.quire.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
 
+import dev.quire.model.sampling.SamplingParams;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -69,8 +69,7 @@ class RequestLevelPolicyTest {
 
     private void whole(HandEngine.Reader reader) {
         for (int c = 0; c < reader.request.n(); c++) {
-            assertThat(reader.output(c))
-                    .isEqualTo(FakeModel.alone(reader.request, c, reader.request.maxTokens()));
+            assertThat(reader.output(c)).isEqualTo(FakeModel.alone(reader.request, c, reader.request.maxTokens()));
         }
     }
 
@@ -138,6 +137,19 @@ class RequestLevelPolicyTest {
         assertThat(sum(EngineListener.StepStats::tokens) - padding).isEqualTo(useful);
         assertThat(padding).isEqualTo(mode.equals("continuous") ? 0 : rectangles - useful);
         assertThat(sum(EngineListener.StepStats::promptTokens)).isLessThan(useful);
+    }
+
+    @Test
+    void noFillerIsComputedAfterAnEndThatNobodyForesaw() {
+        hand = engine("static", 64, 2, BLOCKS);
+        int[] prompt = HandEngine.prompt('b', 4);
+        int fourth = FakeModel.alone(HandEngine.request(prompt, 9), 0, 9)[3];
+        HandEngine.Reader stops = hand.submit(
+                new GenerationRequest("b", prompt, SamplingParams.GREEDY, 1, 9, 0, new int[] {fourth}, 0, null));
+        finish(List.of(submit('a', 4, 2), stops));
+
+        assertThat(stops.output(0)).hasSize(4);
+        assertThat(sum(EngineListener.StepStats::paddingTokens)).isEqualTo(2);
     }
 
     @Test

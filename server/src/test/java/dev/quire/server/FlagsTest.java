@@ -43,6 +43,22 @@ class FlagsTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"continuous, CONTINUOUS, true", "static, STATIC, false", "dynamic, DYNAMIC, false"})
+    void onlyContinuousBatchingSharesPrefixes(String mode, ServerConfig.Batching batching, boolean prefixCaching) {
+        ServerConfig.Scheduling engine = serve("--batching", mode).engine();
+        assertThat(engine.batching()).isEqualTo(batching);
+        assertThat(engine.prefixCaching()).isEqualTo(prefixCaching);
+        assertThat(serve().engine().batching()).isEqualTo(ServerConfig.Batching.CONTINUOUS);
+    }
+
+    @Test
+    void wholeRequestsAreBatchedInOrderOfArrivalOnly() {
+        assertThat(exit("--batching=static", "--scheduling-policy=priority").text())
+                .contains("--batching", "fcfs");
+        assertThat(serve("--scheduling-policy=priority").engine().policy()).isEqualTo(ServerConfig.Policy.PRIORITY);
+    }
+
+    @ParameterizedTest
     @CsvSource({"512M, 536870912", "4G, 4294967296", "4GiB, 4294967296", "1000, 1000"})
     void sizesTakeSuffixes(String text, long bytes) {
         assertThat(serve("--kv-cache-memory-bytes", text).load().kvCacheBytes()).isEqualTo(bytes);
@@ -90,7 +106,8 @@ class FlagsTest {
         "'--speculative-config={\"num_tokens\":5}', num_speculative_tokens",
         "'--speculative-config={\"num_speculative_tokens\":0}', 1 to 64",
         "'--speculative-config={\"num_speculative_tokens\":1.5}', 1 to 64",
-        "'--speculative-config={\"prompt_lookup_min\":3,\"prompt_lookup_max\":2}', 3 to 32"
+        "'--speculative-config={\"prompt_lookup_min\":3,\"prompt_lookup_max\":2}', 3 to 32",
+        "--batching=padded, continuous"
     })
     void aBadValueSaysWhatIsAllowed(String argument, String allowed) {
         Flags.Parsed.Exit exit = exit(argument);

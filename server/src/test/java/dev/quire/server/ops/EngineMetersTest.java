@@ -144,7 +144,7 @@ class EngineMetersTest {
 
     @Test
     void stepsAndRequestsAreCounted() {
-        engine.onStep(new StepStats(2, 3, 2, 45, 38, 0, 5, 1, 5, 3, 5, 100, 0, 0, 1, 64, 32, 1_000_000));
+        engine.onStep(new StepStats(2, 3, 2, 40, 28, 10, 5, 1, 5, 3, 5, 100, 80, 75, 1, 64, 32, 1_000_000));
         engine.onFirstToken(50_000_000);
         engine.onNextToken(20_000_000);
         engine.onFinish(new RequestStats(
@@ -169,13 +169,18 @@ class EngineMetersTest {
                         "vllm:spec_decode_num_drafts_total" + OF + "} 1.0",
                         "vllm:spec_decode_num_draft_tokens_total" + OF + "} 5.0",
                         "vllm:spec_decode_num_accepted_tokens_total" + OF + "} 3.0",
+                        "quire:computed_tokens_total" + OF + "} 40.0",
+                        "quire:padding_tokens_total" + OF + "} 10.0",
+                        "quire:step_seconds_total" + OF + "} 0.001",
+                        "quire:kv_slots_allocated_total" + OF + "} 80.0",
+                        "quire:kv_slots_filled_total" + OF + "} 75.0",
                         "vllm:num_preemptions_total" + OF + "} 1.0",
                         "vllm:prefix_cache_queries_total" + OF + "} 64.0",
                         "vllm:prefix_cache_hits_total" + OF + "} 32.0",
                         "vllm:gpu_prefix_cache_hit_rate" + OF + "} 0.5",
                         "vllm:prompt_tokens_total" + OF + "} 38.0",
                         "vllm:prompt_tokens_cached_total" + OF + "} 32.0",
-                        "vllm:iteration_tokens_total_sum" + OF + "} 45.0",
+                        "vllm:iteration_tokens_total_sum" + OF + "} 40.0",
                         "vllm:time_to_first_token_seconds_sum" + OF + "} 0.05",
                         "vllm:inter_token_latency_seconds_sum" + OF + "} 0.02",
                         "vllm:request_time_per_output_token_seconds_sum" + OF + "} 0.25",
