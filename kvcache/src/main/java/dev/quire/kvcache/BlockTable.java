@@ -40,6 +40,10 @@ public final class BlockTable {
         blocks[size++] = block;
     }
 
+    int removeLast() {
+        return blocks[--size];
+    }
+
     void set(int i, int block) {
         blocks[i] = block;
     }

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * only, no memory and no device. Owned by the engine thread.
  *
  * <p>A sequence's life: {@link #attach} what an earlier sequence computed, {@link #grow} before each step, {@link
- * #commit} after it, {@link #release} at the end or when preempted. Every block is at any time free, referenced or
+ * #commit} after it, {@link #shrink} where less was needed, {@link #release} at the end or when preempted. Every block is at any time free, referenced or
  * cached, and {@link #check} proves it.
  */
 public final class KvCache {
@@ -140,6 +140,14 @@ public final class KvCache {
             table.add(take());
         }
         return true;
+    }
+
+    /** Gives back the blocks behind those that {@code tokens} positions need. */
+    public void shrink(BlockTable table, int tokens) {
+        int kept = Math.max(table.committed, blocksFor(tokens));
+        while (table.size() > kept) {
+            pool.release(table.removeLast());
+        }
     }
 
     /** The copies have been handed to the device: their sources may be used again. */

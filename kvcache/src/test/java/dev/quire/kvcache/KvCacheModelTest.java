@@ -102,9 +102,18 @@ class KvCacheModelTest {
         for (int p = s.written; p < to; p++) {
             contents[s.table.block(p / BLOCK)][p % BLOCK] = identity(s, p);
         }
-        s.written = to;
+        s.written = random.nextInt(4) == 0 ? takeBack(random, s, to) : to;
         live.forEach(this::verify);
         return true;
+    }
+
+    /** The last positions were guesses, and wrong. */
+    private int takeBack(Random random, Sequence s, int to) {
+        int right = s.written + 1 + random.nextInt(to - s.written);
+        s.tokens = Arrays.copyOf(s.tokens, right);
+        cache.shrink(s.table, right);
+        assertThat(s.table.size()).isEqualTo(cache.blocksFor(right));
+        return right;
     }
 
     private void fork(Random random) {

@@ -168,6 +168,21 @@ class KvCacheTest {
         assertThat(cache.available()).isEqualTo(3);
     }
 
+    @Test
+    void shrinkingGivesBackWhatIsNotNeededAndNeverWhatIsCommitted() {
+        KvCache cache = cache(4);
+        int[] tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+        BlockTable table = grown(cache, tokens, null);
+        cache.shrink(table, 5);
+        assertThat(table.size()).isEqualTo(2);
+        assertThat(cache.available()).isEqualTo(2);
+        cache.commit(table, tokens, 8);
+        cache.shrink(table, 1);
+
+        assertThat(table.size()).isEqualTo(2);
+        assertThat(cache.check(List.of(table))).isNull();
+    }
+
     private static KvCache cache(int blocks) {
         return new KvCache(blocks, BLOCK, true, 42);
     }

@@ -21,14 +21,18 @@ final class BatchCheck {
     static void check(Batch batch, ModelRunner.Limits limits, int vocab) {
         BatchCheck check = new BatchCheck(limits, vocab);
         int rows = batch.rows().size();
-        atMost("rows", rows, limits.maxSequences());
-        require(rows > 0, "a batch needs a row");
+        int fillers = batch.fillers().size();
+        atMost("rows", rows + fillers, limits.maxSequences());
+        require(rows + fillers > 0, "a batch needs a row");
         check.copies(batch.copies());
         for (int i = 0; i < rows; i++) {
             check.row(i, batch.rows().get(i));
         }
+        for (int i = 0; i < fillers; i++) {
+            check.filler(batch.fillers().get(i));
+        }
         atMost("tokens", check.tokens, limits.maxTokens());
-        atMost("scored positions", check.scores, limits.maxScores());
+        atMost("scored positions and guesses", check.scores, limits.maxScores());
         atMost("draws", check.draws, limits.maxDraws());
         atMost("biases and forbidden tokens", check.biases, limits.maxExtras());
         atMost("counted tokens", check.counts, limits.maxExtras());
@@ -66,6 +70,15 @@ final class BatchCheck {
             throw new IllegalArgumentException("row " + index + " scores [" + row.scoresFrom() + ", " + row.scoresTo()
                     + ") outside [" + row.from() + ", " + row.to() + ")");
         }
+        boolean guesses = row.drafts() != 0;
+        if (guesses
+                && (row.drafts() < 0
+                        || row.drafts() >= row.to() - row.from()
+                        || scored
+                        || row.samples().size() != 1)) {
+            throw new IllegalArgumentException("row " + index + " has " + row.drafts() + " guesses in [" + row.from()
+                    + ", " + row.to() + "), with one sample and no scores fewer than its tokens are allowed");
+        }
         int needed = scored ? Math.max(row.to(), row.scoresTo() + 1) : row.to();
         if (row.tokens().length < needed) {
             throw new IllegalArgumentException(
@@ -76,11 +89,23 @@ final class BatchCheck {
         }
         blocks(index, row);
         for (int i = 0; i < row.samples().size(); i++) {
-            draw(index, row.samples().get(i));
+            draw(index, row.samples().get(i), row.drafts() + 1);
         }
         tokens += row.to() - row.from();
-        scores += scored ? row.scoresTo() - row.scoresFrom() : 0;
+        scores += scored ? row.scoresTo() - row.scoresFrom() : row.drafts();
         draws += row.samples().size();
+    }
+
+    private void filler(Batch.Filler filler) {
+        int from = filler.from();
+        int to = filler.to();
+        int most = Math.min(limits.maxModelLen(), limits.kvBlocks() * limits.blockTokens());
+        if (from < 0 || to <= from || to > most) {
+            throw new IllegalArgumentException(
+                    "a filler computes [" + from + ", " + to + ") of at most " + most + " positions");
+        }
+        tokens += to - from;
+        draws += filler.drawn() ? 1 : 0;
     }
 
     private void token(int row, int token) {
@@ -104,7 +129,7 @@ final class BatchCheck {
         }
     }
 
-    private void draw(int row, Batch.Draw draw) {
+    private void draw(int row, Batch.Draw draw, int times) {
         SamplingParams params = draw.params();
         require(params.biasTokens().length == params.biasValues().length, "as many bias tokens as values are needed");
         for (int token : params.biasTokens()) {
@@ -113,9 +138,9 @@ final class BatchCheck {
         for (int token : draw.forbidden()) {
             token(row, token);
         }
-        biases += params.biasTokens().length + draw.forbidden().length;
+        biases += (long) times * (params.biasTokens().length + draw.forbidden().length);
         if (draw.counts() != null && params.usesCounts()) {
-            counts += draw.counts().size();
+            counts += (long) times * draw.counts().size();
         }
         int most = limits.maxExtras();
         require(biases <= most && counts <= most, "more than " + most + " biases or counted tokens");

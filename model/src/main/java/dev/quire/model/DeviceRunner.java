@@ -21,6 +21,9 @@ final class DeviceRunner implements ModelRunner {
      */
     record Model(Backend backend, Backend.Program program, Tensor logits) {}
 
+    private static final int NOWHERE = -1;
+    private static final Step.SampleSpec GREEDY = new Step.SampleSpec(0, 1, 0, 0, 1, 0, 0, -1, 0, 0);
+
     private final Model model;
     private final Limits limits;
     private final Slot[] slots;
@@ -73,6 +76,23 @@ final class DeviceRunner implements ModelRunner {
         for (int i = 0; i < batch.rows().size(); i++) {
             fill(step, batch.rows().get(i));
         }
+        for (int i = 0; i < batch.fillers().size(); i++) {
+            pad(step, batch.fillers().get(i));
+        }
+    }
+
+    /** Attends over the first blocks, whatever they hold, and stores nothing. */
+    private void pad(Step step, Batch.Filler filler) {
+        step.beginSequence();
+        for (int i = 0; i < Math.ceilDiv(filler.to(), limits.blockTokens()); i++) {
+            step.block(i);
+        }
+        for (int p = filler.from(); p < filler.to(); p++) {
+            step.token(0, p, NOWHERE);
+        }
+        if (filler.drawn()) {
+            step.sample(step.logits(), -1, filler.to(), GREEDY);
+        }
     }
 
     private void fill(Step step, Batch.Row row) {
@@ -82,21 +102,22 @@ final class DeviceRunner implements ModelRunner {
             step.block(row.blocks().block(i));
         }
         Step.@Nullable SampleSpec scoring = row.scoresFrom() < row.scoresTo() ? scoring(row.scoreLogprobs()) : null;
-        int logits = -1;
+        int drawFrom = row.samples().isEmpty() ? row.to() : row.to() - 1 - row.drafts();
+        int last = -1;
         for (int p = row.from(); p < row.to(); p++) {
             step.token(row.tokens()[p], p, row.blocks().block(p / size) * size + p % size);
-            logits = -1;
-            if (scoring != null && p >= row.scoresFrom() && p < row.scoresTo()) {
-                logits = step.logits();
-                step.sample(logits, row.tokens()[p + 1], p + 1, scoring);
+            boolean scored = p >= row.scoresFrom() && p < row.scoresTo();
+            if (scored || p >= drawFrom) {
+                last = step.logits();
+            }
+            if (scored && scoring != null) {
+                step.sample(last, row.tokens()[p + 1], p + 1, scoring);
             }
         }
-        if (row.samples().isEmpty()) {
-            return;
-        }
-        logits = logits < 0 ? step.logits() : logits;
-        for (int i = 0; i < row.samples().size(); i++) {
-            draw(step, row.samples().get(i), logits, row.to());
+        for (int p = drawFrom; p < row.to(); p++) {
+            for (int i = 0; i < row.samples().size(); i++) {
+                draw(step, row.samples().get(i), last - (row.to() - 1 - p), p + 1);
+            }
         }
     }
 

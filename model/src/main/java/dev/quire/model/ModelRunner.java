@@ -8,8 +8,8 @@ public interface ModelRunner extends AutoCloseable {
      * @param maxTokens tokens in one step
      * @param maxSequences rows in one step
      * @param maxModelLen positions of one sequence
-     * @param maxScores scored positions in one step (rows of logits beyond one per row)
-     * @param maxDraws tokens drawn in one step
+     * @param maxScores scored positions and guessed tokens in one step (rows of logits beyond one per row)
+     * @param maxDraws tokens drawn in one step, without those that verify guesses
      * @param maxExtras biases (forbidden tokens among them) that the draws of one step may list, and as many counted
      *     tokens
      * @param kvBlocks blocks in the KV cache

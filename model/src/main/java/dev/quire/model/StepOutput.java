@@ -2,7 +2,7 @@ package dev.quire.model;
 
 /**
  * What a step produced. Samples are numbered through the batch: for each row in order, first its scored positions, then
- * its draws. Valid until the next launch; read by the engine thread.
+ * its draws, those of guessed tokens in order of position. Valid until the next launch; read by the engine thread.
  */
 public interface StepOutput {
     /** The token drawn, or -1 when the row's logits were not finite. */

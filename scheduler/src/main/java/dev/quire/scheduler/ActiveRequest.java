@@ -37,13 +37,14 @@ final class ActiveRequest {
     long takenAtPause;
     volatile boolean finished;
 
-    ActiveRequest(GenerationRequest spec, int maxTokens, long arrival, long arrivedNanos, int maxUnread) {
+    ActiveRequest(GenerationRequest spec, int maxTokens, long arrival, long arrivedNanos, EngineConfig config, NewsRound news) {
         this.spec = spec;
         this.maxTokens = maxTokens;
         this.arrival = arrival;
         this.arrivedNanos = arrivedNanos;
         // Two steps may be under way when the reader is found slow; then each choice ends, then the request.
-        ring = new EventRing(maxUnread + 4 * spec.n() + 4);
+        int perStep = 1 + config.speculation().maxTokens();
+        ring = new EventRing(config.maxUnread() + (2 * perStep + 2) * spec.n() + 4, news);
         choices = new @Nullable Sequence[spec.n()];
         ended = new boolean[spec.n()];
         live = spec.n();

@@ -128,7 +128,7 @@ public final class Engine implements AutoCloseable {
 
     private Submission enqueue(GenerationRequest request, int maxTokens) {
         ActiveRequest active = new ActiveRequest(
-                request, maxTokens, arrivals.getAndIncrement(), clock.getAsLong(), config.maxUnread());
+                request, maxTokens, arrivals.getAndIncrement(), clock.getAsLong(), config, loop.state.readers);
         Command.Submit submit = new Command.Submit(active);
         loop.mailbox.send(submit);
         if (loop.death != null && loop.mailbox.retract(submit)) {

@@ -13,6 +13,7 @@ import java.time.Duration;
  * @param maxQueuedTokens prompt tokens of requests that wait for their first token; at the limit more are refused; 0 =
  *     no limit
  * @param prefixCaching whether prompts share the blocks of equal prefixes
+ * @param speculation how far ahead sequences may guess
  * @param stepStretch how much longer than a step of generated tokens alone a step may take because of prompt tokens in
  *     it, as a factor
  * @param maxStepNanos prompts are cut so that a step takes no longer than about this
@@ -27,6 +28,7 @@ public record EngineConfig(
         int maxQueuedSequences,
         long maxQueuedTokens,
         boolean prefixCaching,
+        Speculation speculation,
         double stepStretch,
         long maxStepNanos,
         int maxUnread,
@@ -35,7 +37,18 @@ public record EngineConfig(
         long stallNanos) {
     /** What {@code quire serve} does without flags. */
     public static final EngineConfig DEFAULTS = new EngineConfig(
-            2048, 128, 2048, 4_000_000, true, 2.3, 500_000_000L, 64, 60_000_000_000L, 3, 10_000_000_000L);
+            2048,
+            128,
+            2048,
+            4_000_000,
+            true,
+            new Speculation(8, 4, 2),
+            2.3,
+            500_000_000L,
+            64,
+            60_000_000_000L,
+            3,
+            10_000_000_000L);
 
     public EngineConfig {
         positive("maxBatchedTokens", maxBatchedTokens);
@@ -57,6 +70,7 @@ public record EngineConfig(
                 maxQueuedSequences,
                 maxQueuedTokens,
                 prefixCaching,
+                speculation,
                 stepStretch,
                 maxStepNanos,
                 maxUnread,
@@ -73,6 +87,7 @@ public record EngineConfig(
                 maxQueuedSequences,
                 maxQueuedTokens,
                 prefixCaching,
+                speculation,
                 stepStretch,
                 maxStepNanos,
                 maxUnread,
@@ -89,6 +104,24 @@ public record EngineConfig(
                 maxQueuedSequences,
                 maxQueuedTokens,
                 prefixCaching,
+                speculation,
+                stepStretch,
+                maxStepNanos,
+                maxUnread,
+                slowReaderNanos,
+                preemptionLimit,
+                stallNanos);
+    }
+
+    /** The same with other guesses. */
+    public EngineConfig withSpeculation(Speculation speculation) {
+        return new EngineConfig(
+                maxBatchedTokens,
+                maxSequences,
+                maxQueuedSequences,
+                maxQueuedTokens,
+                prefixCaching,
+                speculation,
                 stepStretch,
                 maxStepNanos,
                 maxUnread,
@@ -105,6 +138,7 @@ public record EngineConfig(
                 maxQueuedSequences,
                 maxQueuedTokens,
                 prefixCaching,
+                speculation,
                 stepStretch,
                 maxStepNanos,
                 maxUnread,

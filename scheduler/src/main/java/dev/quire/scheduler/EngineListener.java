@@ -28,9 +28,15 @@ public interface EngineListener {
      * @param rows sequences in the step
      * @param tokens tokens computed
      * @param promptTokens of them before the last one known of their sequence: prompts, and what preemption lost
-     * @param drawnTokens tokens drawn
+     * @param paddingTokens of them computed for nobody; always 0 with continuous batching
+     * @param drawnTokens tokens drawn and used
+     * @param guessingRows rows with guessed tokens
+     * @param guessedTokens tokens guessed
+     * @param acceptedTokens of them, those that were right
      * @param kvUsedBlocks blocks that sequences hold, after the step
      * @param kvTotalBlocks blocks in the pool
+     * @param kvAllocatedSlots positions that running sequences have room for in the cache, during the step
+     * @param kvFilledSlots of them those that hold keys and values
      * @param preemptions since the step before
      * @param queriedTokens looked up in the prefix cache since the step before
      * @param cachedTokens of them found
@@ -42,9 +48,15 @@ public interface EngineListener {
             int rows,
             int tokens,
             int promptTokens,
+            int paddingTokens,
             int drawnTokens,
+            int guessingRows,
+            int guessedTokens,
+            int acceptedTokens,
             int kvUsedBlocks,
             int kvTotalBlocks,
+            long kvAllocatedSlots,
+            long kvFilledSlots,
             int preemptions,
             int queriedTokens,
             int cachedTokens,

@@ -29,27 +29,35 @@ final class EngineLoop implements Runnable {
     private final Settlement settlement;
     private final StepRunner steps;
     private final SlowReaders readers;
+    private final Speculator speculator;
 
     private StepPlan plan;
     private StepPlan spare;
     private ModelRunner.@Nullable Pending inFlight;
+    /** The step that has been settled and not told of. */
+    private EngineListener.@Nullable StepStats settled;
+
     private int[] copiesInFlight = new int[0];
     private long launchedNanos;
     private long plans;
     private long stepsDone;
     private int idleTurns;
+    private long holdNanos;
     private boolean closing;
 
     volatile boolean draining;
     /** Why the engine is dead; null while it lives. */
     volatile @Nullable String death;
 
-    private volatile Load load = new Load(0, 0, 0, 0, 0);
+    // What other threads see of it.
+    private volatile int running;
+    private volatile int waiting;
+    private volatile int kvUsedBlocks;
+    private volatile long kvRepairs;
+    private volatile long stepsPublished;
     private volatile long busySinceNanos;
     private volatile boolean busy;
     private volatile long patienceNanos;
-
-    private record Load(int running, int waiting, int kvUsedBlocks, long steps, long kvRepairs) {}
 
     EngineLoop(
             EngineConfig config,
@@ -65,6 +73,7 @@ final class EngineLoop implements Runnable {
         settlement = new Settlement(state);
         steps = new StepRunner(state, runner, settlement, this::tick);
         readers = new SlowReaders(state);
+        speculator = new Speculator(config.speculation());
         plan = new StepPlan(state, cost);
         spare = new StepPlan(state, cost);
         patienceNanos = config.stallNanos();
@@ -77,7 +86,8 @@ final class EngineLoop implements Runnable {
             while (!closing) {
                 if (!turn() && !closing) {
                     busy = false;
-                    mailbox.sleep(readers.anyPaused() ? LOOK_AROUND_NANOS : Long.MAX_VALUE);
+                    long longest = readers.anyPaused() ? LOOK_AROUND_NANOS : Long.MAX_VALUE;
+                    mailbox.sleep(holdNanos > 0 ? Math.min(holdNanos, longest) : longest);
                 }
             }
         } catch (RuntimeException | Error e) {
@@ -95,14 +105,32 @@ final class EngineLoop implements Runnable {
         plan.begin(plans++);
         policy.plan(plan);
         plan.finish();
+        holdNanos = plan.holdNanos;
         boolean worked = inFlight != null;
         if (worked) {
             settle();
         }
+        if (takeCommands()) {
+            policy.join(plan);
+            plan.finish();
+        }
         plan.dropEnded();
+        speculator.extend(plan);
         launch();
         publish();
-        return worked || inFlight != null || unblock();
+        boolean more = worked || inFlight != null || (holdNanos == 0 && unblock());
+        tell();
+        return more;
+    }
+
+    /** What can wait until the device has work again: statistics, and those who read. */
+    private void tell() {
+        EngineListener.StepStats step = settled;
+        if (step != null) {
+            state.news.step(step);
+            settled = null;
+        }
+        state.readers.tell();
     }
 
     private void begin() {
@@ -115,11 +143,16 @@ final class EngineLoop implements Runnable {
         busySinceNanos = state.now;
     }
 
-    private void takeCommands() {
+    /** Whether there are new requests. */
+    private boolean takeCommands() {
+        boolean newcomers = false;
         for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
             idleTurns = 0;
             switch (command) {
-                case Command.Submit(ActiveRequest request) -> state.accept(request);
+                case Command.Submit(ActiveRequest request) -> {
+                    state.accept(request);
+                    newcomers = true;
+                }
                 case Command.EndChoice(ActiveRequest request, int choice, FinishReason reason) ->
                     state.end(request, choice, reason);
                 case Command.Abort(ActiveRequest request) -> {
@@ -130,6 +163,7 @@ final class EngineLoop implements Runnable {
                 case Command.Close _ -> closing = true;
             }
         }
+        return newcomers;
     }
 
     /** Waits for the step in flight, which {@link #spare} describes, and takes its results. */
@@ -143,26 +177,38 @@ final class EngineLoop implements Runnable {
         int tokens = spare.tokens();
         int singles = spare.singles;
         int promptTokens = spare.promptTokens;
+        int guesses = spare.guesses;
         int rows = spare.entries.size();
+        long allocated = spare.reserved > 0 ? spare.reserved : state.allocatedSlots();
+        long filled = state.filledSlots();
         boolean whole = steps.await(spare, pending, copiesInFlight);
         long nanos = state.now - launchedNanos;
-        if (whole) {
+        if (whole && guesses == 0) {
             cost.observe(singles, promptTokens, nanos);
         }
+        if (whole && promptTokens == 0) {
+            speculator.observe(singles + guesses, nanos);
+        }
         stepsDone++;
-        state.news.step(new EngineListener.StepStats(
+        settled = new EngineListener.StepStats(
                 state.running.size(),
                 state.waiting.size(),
                 rows,
                 tokens,
-                promptTokens,
+                promptTokens - spare.promptPadding,
+                spare.padding,
                 settlement.takeDrawn(),
+                spare.guessing,
+                guesses,
+                settlement.takeAccepted(),
                 used(),
                 state.cache.total(),
+                allocated,
+                filled,
                 state.preemptions,
                 state.queriedTokens,
                 state.cachedTokens,
-                nanos));
+                nanos);
         state.preemptions = 0;
         state.queriedTokens = 0;
         state.cachedTokens = 0;
@@ -174,7 +220,7 @@ final class EngineLoop implements Runnable {
         long expected = cost.expected(plan.singles, plan.promptTokens);
         long stall = state.config.stallNanos();
         patienceNanos = expected == 0 ? UNKNOWN_COST_PATIENCE * stall : stall + 4 * expected;
-        idleTurns = plan.entries.isEmpty() ? idleTurns : 0;
+        idleTurns = plan.isEmpty() ? idleTurns : 0;
         inFlight = steps.launch(plan);
         StepPlan launched = plan;
         plan = spare;
@@ -186,7 +232,11 @@ final class EngineLoop implements Runnable {
     }
 
     private void publish() {
-        load = new Load(state.running.size(), state.waiting.size(), used(), stepsDone, state.kvRepairs);
+        running = state.running.size();
+        waiting = state.waiting.size();
+        kvUsedBlocks = used();
+        kvRepairs = state.kvRepairs;
+        stepsPublished = stepsDone;
         if (draining && state.gate.sequences() == 0) {
             drained.countDown();
         }
@@ -216,6 +266,7 @@ final class EngineLoop implements Runnable {
             state.fail(request, reason);
         }
         publish();
+        tell();
         busy = false;
         drained.countDown();
     }
@@ -250,17 +301,16 @@ final class EngineLoop implements Runnable {
         } else if (draining) {
             is = EngineFacts.State.DRAINING;
         }
-        Load now = load;
         return new EngineFacts(
                 is,
-                now.running,
-                now.waiting,
+                running,
+                waiting,
                 state.gate.sequences(),
-                now.kvUsedBlocks,
+                kvUsedBlocks,
                 state.cache.total(),
-                now.steps,
+                stepsPublished,
                 age,
-                now.kvRepairs,
+                kvRepairs,
                 detail);
     }
 }

@@ -18,6 +18,7 @@ final class EngineState {
     final KvCache cache;
     final QueueGate gate;
     final ListenerCalls news;
+    final NewsRound readers = new NewsRound();
 
     final List<ActiveRequest> requests = new ArrayList<>();
     final List<Sequence> running = new ArrayList<>();
@@ -36,6 +37,24 @@ final class EngineState {
         news = new ListenerCalls(listener);
         cache = new KvCache(
                 limits.kvBlocks(), limits.blockTokens(), config.prefixCaching(), new java.util.Random().nextLong());
+    }
+
+    /** Positions that the blocks of running sequences have room for; a shared block counts for each that holds it. */
+    long allocatedSlots() {
+        long blocks = 0;
+        for (int i = 0; i < running.size(); i++) {
+            blocks += running.get(i).blocks.size();
+        }
+        return blocks * cache.blockTokens();
+    }
+
+    /** How many of them hold a position that was given to a step. */
+    long filledSlots() {
+        long slots = 0;
+        for (int i = 0; i < running.size(); i++) {
+            slots += running.get(i).planned;
+        }
+        return slots;
     }
 
     /** Puts a request into the queue. */

@@ -8,4 +8,9 @@ public final class FcfsPolicy implements SchedulingPolicy {
     public void plan(StepBuilder step) {
         policy.plan(step);
     }
+
+    @Override
+    public void join(StepBuilder step) {
+        policy.join(step);
+    }
 }

@@ -11,6 +11,15 @@ public interface Generation extends AutoCloseable {
     @Nullable
     TokenEvent poll();
 
+    /** Events that {@link #poll} would give one after the other now. */
+    int unread();
+
+    /**
+     * Takes the action to run when there may be an event that {@link #poll} did not see: on the engine thread, so it must
+     * not wait nor throw. What was there before is not told of.
+     */
+    void onNews(Runnable action);
+
     /**
      * Ends one choice; the others go on. Any thread; ending twice, or one that has ended, is allowed.
      *

@@ -1,5 +1,6 @@
 package dev.quire.scheduler;
 
+import java.util.Arrays;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -9,16 +10,24 @@ final class ListenerCalls {
 
     private final EngineListener listener;
     private boolean logged;
+    private long[] gaps = new long[64];
+    private int gapCount;
 
     ListenerCalls(EngineListener listener) {
         this.listener = listener;
     }
 
+    /** Tells of a step, and of the tokens since the last. */
     void step(EngineListener.StepStats stats) {
         try {
+            for (int i = 0; i < gapCount; i++) {
+                listener.onNextToken(gaps[i]);
+            }
             listener.onStep(stats);
         } catch (RuntimeException e) {
             log(e);
+        } finally {
+            gapCount = 0;
         }
     }
 
@@ -30,12 +39,12 @@ final class ListenerCalls {
         }
     }
 
+    /** A further token; told with the step. */
     void nextToken(long nanos) {
-        try {
-            listener.onNextToken(nanos);
-        } catch (RuntimeException e) {
-            log(e);
+        if (gapCount == gaps.length) {
+            gaps = Arrays.copyOf(gaps, 2 * gapCount);
         }
+        gaps[gapCount++] = nanos;
     }
 
     void finished(EngineListener.RequestStats stats) {

@@ -28,13 +28,31 @@ final class OrderedPolicy implements SchedulingPolicy {
 
     @Override
     public void plan(StepBuilder step) {
-        step.running().sort(order);
+        sort(step.running());
         boolean preempted = makeWay(step);
         preempted |= advance(step, true);
         preempted |= advance(step, false);
         blocked = null;
         if (!preempted && !step.waiting().isEmpty()) {
-            step.waiting().sort(order);
+            sort(step.waiting());
+            blocked = admit(step);
+        }
+    }
+
+    /** Sorts what nearly always is in order: that is seen without the memory that sorting takes. */
+    private void sort(List<? extends SequenceView> sequences) {
+        for (int i = 1; i < sequences.size(); i++) {
+            if (order.compare(sequences.get(i - 1), sequences.get(i)) > 0) {
+                sequences.sort(order);
+                return;
+            }
+        }
+    }
+
+    @Override
+    public void join(StepBuilder step) {
+        if (blocked == null && !step.preempted()) {
+            sort(step.waiting());
             blocked = admit(step);
         }
     }

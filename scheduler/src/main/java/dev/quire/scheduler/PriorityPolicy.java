@@ -42,4 +42,9 @@ public final class PriorityPolicy implements SchedulingPolicy {
     public void plan(StepBuilder step) {
         policy.plan(step);
     }
+
+    @Override
+    public void join(StepBuilder step) {
+        policy.join(step);
+    }
 }

@@ -4,4 +4,7 @@ package dev.quire.scheduler;
 public interface SchedulingPolicy {
     /** Called by the engine thread once per step, while the step before is being computed. */
     void plan(StepBuilder step);
+
+    /** Called with the plan that was made once more, when others have come since: they may join it. */
+    default void join(StepBuilder step) {}
 }

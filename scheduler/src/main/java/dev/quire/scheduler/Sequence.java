@@ -26,6 +26,10 @@ final class Sequence implements SequenceView {
     final int choice;
     final BlockTable blocks;
     final @Nullable TokenCounts counts;
+    /** Guesses the next tokens; null until somebody asks. */
+    @Nullable
+    Drafter drafter;
+
     private final List<Batch.Draw> early;
     private final List<Batch.Draw> late;
 
@@ -81,10 +85,15 @@ final class Sequence implements SequenceView {
 
     /** What to draw from the next logits: for the first token of several choices all of them at once. */
     List<Batch.Draw> nextDraws() {
+        return drawsAfter(generated + ahead);
+    }
+
+    /** What to draw when so many tokens have been. */
+    List<Batch.Draw> drawsAfter(int drawn) {
         if (request.maxTokens == 0) {
             return List.of();
         }
-        List<Batch.Draw> draws = generated + ahead < request.spec.minTokens() ? early : late;
+        List<Batch.Draw> draws = drawn < request.spec.minTokens() ? early : late;
         return request.forked && draws.size() > 1 ? draws.subList(0, 1) : draws;
     }
 
@@ -117,8 +126,8 @@ final class Sequence implements SequenceView {
         }
     }
 
-    /** Positions that are computed at most: the last token drawn never is. */
-    int peak() {
+    @Override
+    public int peak() {
         return request.spec.prompt().length + Math.max(0, request.maxTokens - 1);
     }
 

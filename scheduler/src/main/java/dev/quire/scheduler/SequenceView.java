@@ -17,6 +17,9 @@ public interface SequenceView {
     /** Tokens that it could have computed now; 0 when there is nothing to do or its reader is too slow. */
     int remaining();
 
+    /** Positions that are computed at most: prompt and output without the last token, which never is. */
+    int peak();
+
     /** How often it was preempted. */
     int preemptions();
 

@@ -7,11 +7,10 @@ import dev.quire.scheduler.TokenEvent.Scored;
 /** Takes a step's results: marks blocks as computed, appends tokens, tells consumers, ends what is finished. */
 final class Settlement {
     private static final String NOT_FINITE = "The model's output for this request is not finite.";
-    private static final int[] NO_IDS = new int[0];
-    private static final float[] NO_LOGPROBS = new float[0];
 
     private final EngineState state;
     private int drawn;
+    private int accepted;
 
     Settlement(EngineState state) {
         this.state = state;
@@ -24,21 +23,33 @@ final class Settlement {
         return count;
     }
 
+    /** Guesses that came true since asked last. */
+    int takeAccepted() {
+        int count = accepted;
+        accepted = 0;
+        return count;
+    }
+
     /**
      * Takes the results of one row.
      *
      * @param sample number of the row's first sample
      */
-    void settle(StepPlan.Entry entry, StepOutput output, int sample) {
-        Sequence s = entry.sequence();
-        Batch.Row row = entry.row();
+    void settle(PlanEntry entry, StepOutput output, int sample) {
+        Sequence s = entry.sequence;
+        Batch.Row row = entry.row;
         int scores = row.scoresTo() - row.scoresFrom();
         int draws = row.samples().size();
         if (s.state == Sequence.State.ENDED) {
             return;
         }
+        int right = right(row, output, sample + scores);
         if (entry.current()) {
-            state.cache.commit(s.blocks, s.tokens, row.to());
+            state.cache.commit(s.blocks, s.tokens, row.to() - row.drafts() + right);
+            if (row.drafts() > 0) {
+                s.planned += right;
+                state.cache.shrink(s.blocks, s.planned);
+            }
         }
         if (scores > 0 && !putScores(s, row, output, sample)) {
             return;
@@ -46,20 +57,34 @@ final class Settlement {
         if (draws > 0) {
             s.ahead--;
             draw(s, output, sample + scores);
+            takeFurther(s, output, sample + scores, right);
         } else if (s.request.maxTokens == 0 && row.to() == s.length) {
             endAll(s.request);
         }
     }
 
-    /** How many samples a row has in its step's output. */
-    static int samples(Batch.Row row) {
-        return row.scoresTo() - row.scoresFrom() + row.samples().size();
+    /** How many guesses of a row are what was drawn at their places. */
+    private static int right(Batch.Row row, StepOutput output, int sample) {
+        int guess = row.to() - row.drafts();
+        int right = 0;
+        while (right < row.drafts() && output.token(sample + right) == row.tokens()[guess + right]) {
+            right++;
+        }
+        return right;
+    }
+
+    /** Takes what was drawn behind guesses that were right. */
+    private void takeFurther(Sequence s, StepOutput output, int sample, int right) {
+        for (int i = 1; i <= right && s.state != Sequence.State.ENDED; i++) {
+            accepted++;
+            draw(s, output, sample + i);
+        }
     }
 
     /** The row was not computed and will not be: what it was to draw or score is open again. */
-    void lose(StepPlan.Entry entry) {
-        Sequence s = entry.sequence();
-        Batch.Row row = entry.row();
+    void lose(PlanEntry entry) {
+        Sequence s = entry.sequence;
+        Batch.Row row = entry.row;
         s.ahead -= row.samples().isEmpty() ? 0 : 1;
         if (row.scoresFrom() < row.scoresTo()) {
             s.scored = Math.min(s.scored, row.scoresFrom());
@@ -119,8 +144,12 @@ final class Settlement {
         } else if (s.generated >= request.maxTokens) {
             finish = FinishReason.LENGTH;
         }
-        Scored scored = scored(token, output, sample, request.spec.params().logprobs());
-        request.ring.put(new TokenEvent.Token(s.choice, scored, finish));
+        int logprobs = request.spec.params().logprobs();
+        if (finish == null && logprobs <= 0) {
+            request.ring.putToken(s.choice, token, logprobs < 0 ? Float.NaN : output.logprob(sample));
+        } else {
+            request.ring.put(new TokenEvent.Token(s.choice, scored(token, output, sample, logprobs), finish));
+        }
         if (finish != null) {
             state.endChoice(request, s.choice, finish);
         }
@@ -148,11 +177,8 @@ final class Settlement {
     }
 
     private static Scored scored(int token, StepOutput output, int sample, int logprobs) {
-        if (logprobs < 0) {
-            return new Scored(token, Float.NaN, NO_IDS, NO_LOGPROBS);
-        }
-        if (logprobs == 0) {
-            return new Scored(token, output.logprob(sample), NO_IDS, NO_LOGPROBS);
+        if (logprobs <= 0) {
+            return EventRing.plain(token, logprobs < 0 ? Float.NaN : output.logprob(sample));
         }
         int[] ids = new int[logprobs];
         float[] values = new float[logprobs];

@@ -8,25 +8,34 @@ import java.util.List;
 
 /** The step being planned: its rows, and what is left of its budgets. Reused; engine thread. */
 final class StepPlan implements StepBuilder {
-    /**
-     * A sequence's part in the step.
-     *
-     * @param epoch of the sequence when planned
-     * @param single whether the row brings the sequence to its next token and is only one token long
-     */
-    record Entry(Sequence sequence, int epoch, Batch.Row row, boolean single) {
-        /** Whether the sequence still holds the blocks that the row names. */
-        boolean current() {
-            return sequence.state == Sequence.State.RUNNING && sequence.epoch == epoch;
-        }
-    }
+    private static final int[] NO_COPIES = new int[0];
 
-    final List<Entry> entries = new ArrayList<>();
+    final List<PlanEntry> entries = new ArrayList<>();
+    final List<Batch.Filler> fillers = new ArrayList<>();
     final BlockCopies copies = new BlockCopies();
-    /** Rows of a last token, and tokens in the other rows. */
+    /** Rows of a last token, and tokens in the other rows; filler among both. */
     int singles;
 
     int promptTokens;
+    /** Tokens of filler, and how many of them are not single ones. */
+    int padding;
+
+    int promptPadding;
+    /** Slots of the KV cache that count as allocated; 0 = those of the blocks that are. */
+    long reserved;
+    /** How long to wait with the next plan when this one is empty; 0 = not at all. */
+    long holdNanos;
+    /** Rows with guessed tokens, and how many those are. */
+    int guessing;
+
+    int guesses;
+
+    /** All entries there are, the first of them in use. Nothing is allocated for a step once there are enough. */
+    private final List<PlanEntry> pool = new ArrayList<>();
+
+    private int entriesUsed;
+    private final List<Batch.Row> rows = new ArrayList<>();
+    private final Batch uncopied = new Batch(rows, NO_COPIES, fillers);
 
     private final EngineState state;
     private final StepCost cost;
@@ -49,10 +58,18 @@ final class StepPlan implements StepBuilder {
     void begin(long number) {
         this.number = number;
         entries.clear();
+        entriesUsed = 0;
+        fillers.clear();
         admitted.clear();
         moved = false;
         singles = 0;
         promptTokens = 0;
+        padding = 0;
+        promptPadding = 0;
+        reserved = 0;
+        holdNanos = 0;
+        guessing = 0;
+        guesses = 0;
         tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
         rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
         drawsLeft = state.limits.maxDraws();
@@ -68,6 +85,7 @@ final class StepPlan implements StepBuilder {
         }
         if (!admitted.isEmpty()) {
             keep(state.waiting, Sequence.State.WAITING, state.running);
+            admitted.clear();
         }
     }
 
@@ -84,18 +102,26 @@ final class StepPlan implements StepBuilder {
         from.subList(size, from.size()).clear();
     }
 
-    /** Takes out the rows of sequences that have ended since. */
+    /** Takes out the rows of sequences that have ended since, and with the last of them the filler. */
     void dropEnded() {
+        boolean any = !entries.isEmpty();
         for (int i = entries.size() - 1; i >= 0; i--) {
-            Entry entry = entries.get(i);
+            PlanEntry entry = entries.get(i);
             if (!entry.current()) {
                 count(entry, -1);
                 entries.remove(i);
             }
         }
+        if (any && entries.isEmpty()) {
+            fillers.clear();
+            singles = 0;
+            promptTokens = 0;
+            padding = 0;
+            promptPadding = 0;
+        }
     }
 
-    private void count(Entry entry, int sign) {
+    private void count(PlanEntry entry, int sign) {
         if (entry.single) {
             singles += sign;
         } else {
@@ -104,7 +130,61 @@ final class StepPlan implements StepBuilder {
     }
 
     int tokens() {
-        return singles + promptTokens;
+        return singles + promptTokens + guesses;
+    }
+
+    /** Guessed tokens that the step can still take: none where prompts are, or wait for a step without them. */
+    int guessesLeft() {
+        return chunk >= 0 ? 0 : Math.min(tokensLeft, scoresLeft);
+    }
+
+    /**
+     * Puts the row of an entry where its sequence is now, and guesses behind it: up to so many, which the sequence's
+     * tokens hold.
+     *
+     * @return false when blocks are missing; nothing has changed then
+     */
+    boolean place(int index, int wanted) {
+        Sequence s = entries.get(index).sequence;
+        int from = s.length - 1;
+        int drafts = affordable(s, wanted);
+        int to = from + 1 + drafts;
+        if (!state.cache.grow(s.blocks, from, to, copies)) {
+            return false;
+        }
+        PlanEntry entry = entries.get(index);
+        entry.set(s, from, to, s.drawsAfter(s.generated));
+        entry.row.guess(drafts);
+        entry.single = true;
+        guessing += drafts > 0 ? 1 : 0;
+        guesses += drafts;
+        tokensLeft -= drafts;
+        scoresLeft -= drafts;
+        extrasLeft -= drafts * s.nextDrawExtras();
+        return true;
+    }
+
+    /** Guesses must leave a block for everybody else's next token, and lists for the draws. */
+    private int affordable(Sequence s, int wanted) {
+        int extras = s.nextDrawExtras();
+        int drafts = extras == 0 ? wanted : Math.min(wanted, extrasLeft / extras);
+        int more = state.cache.blocksFor(s.length + drafts) - s.blocks.size();
+        if (drafts == 0 || more <= 0 || state.cache.available() - more >= state.running.size()) {
+            return drafts;
+        }
+        return Math.clamp((long) s.blocks.size() * state.cache.blockTokens() - s.length, 0, drafts);
+    }
+
+    /** Takes out a row for which there is no room now: its sequence waits for the next step. */
+    void retract(int index) {
+        PlanEntry entry = entries.remove(index);
+        count(entry, -1);
+        entry.sequence.planned--;
+        entry.sequence.ahead--;
+    }
+
+    boolean isEmpty() {
+        return entries.isEmpty() && fillers.isEmpty();
     }
 
     @Override
@@ -125,6 +205,11 @@ final class StepPlan implements StepBuilder {
     @Override
     public int preemptionLimit() {
         return state.config.preemptionLimit();
+    }
+
+    @Override
+    public boolean preempted() {
+        return moved;
     }
 
     @Override
@@ -272,25 +357,14 @@ final class StepPlan implements StepBuilder {
         if (to > s.length) {
             s.reserve(to);
         }
-        int scoresFrom = 0;
-        int scoresTo = 0;
-        if (s.request.scoring(s.scored)) {
-            scoresFrom = Math.max(from, s.scored);
-            scoresTo = Math.max(scoresFrom, Math.min(to, s.request.spec.prompt().length - 1));
-            s.scored = Math.max(s.scored, scoresTo);
-        }
-        Batch.Row row = new Batch.Row(
-                s.tokens,
-                from,
-                to,
-                s.blocks,
-                wanted,
-                scoresFrom,
-                scoresTo,
-                s.request.spec.params().logprobs());
-        Entry entry = new Entry(s, s.epoch, row, count == 1 && to == s.target());
+        PlanEntry entry = newEntry(s);
+        entry.set(s, from, to, wanted);
+        entry.single = count == 1 && to == s.target();
         entries.add(entry);
         count(entry, 1);
+        if (s.request.scoring(s.scored)) {
+            score(s, entry.row);
+        }
         extrasLeft -= wanted.isEmpty() ? 0 : s.nextDrawExtras();
         s.planned = to;
         s.ahead += wanted.isEmpty() ? 0 : 1;
@@ -298,7 +372,30 @@ final class StepPlan implements StepBuilder {
         tokensLeft -= count;
         rowsLeft--;
         drawsLeft -= wanted.size();
-        scoresLeft -= scoresTo - scoresFrom;
+    }
+
+    private PlanEntry newEntry(Sequence s) {
+        if (entriesUsed == pool.size()) {
+            pool.add(new PlanEntry(s));
+        }
+        return pool.get(entriesUsed++);
+    }
+
+    private void score(Sequence s, Batch.Row row) {
+        int from = Math.max(row.from(), s.scored);
+        int to = Math.max(from, Math.min(row.to(), s.request.spec.prompt().length - 1));
+        row.score(from, to);
+        s.scored = Math.max(s.scored, to);
+        scoresLeft -= to - from;
+    }
+
+    /** The plan for the device, with what must be copied first; valid until another plan is begun here. */
+    Batch batch(int[] pairs) {
+        rows.clear();
+        for (int i = 0; i < entries.size(); i++) {
+            rows.add(entries.get(i).row);
+        }
+        return pairs.length == 0 ? uncopied : new Batch(rows, pairs, fillers);
     }
 
     @Override
@@ -316,5 +413,37 @@ final class StepPlan implements StepBuilder {
         s.decidedIn = number;
         state.preemptions++;
         moved = true;
+    }
+
+    @Override
+    public int pad(int from, int to, boolean drawn) {
+        int room = Math.min(tokensLeft, drawn ? drawsLeft : chunkLeft());
+        int count = Math.min(room, to - from);
+        if (rowsLeft == 0 || count <= 0) {
+            return 0;
+        }
+        // A rectangle may be longer than any sequence can be: what lies beyond is computed at the end.
+        int longest = Math.min(state.limits.maxModelLen(), state.cache.total() * state.cache.blockTokens());
+        int begin = Math.min(from, longest - count);
+        fillers.add(new Batch.Filler(begin, begin + count, drawn));
+        singles += drawn ? count : 0;
+        promptTokens += drawn ? 0 : count;
+        promptPadding += drawn ? 0 : count;
+        padding += count;
+        tokensLeft -= count;
+        rowsLeft--;
+        drawsLeft -= drawn ? 1 : 0;
+        return count;
+    }
+
+    @Override
+    public boolean reserve(long slots) {
+        reserved = slots;
+        return slots <= (long) state.cache.total() * state.cache.blockTokens();
+    }
+
+    @Override
+    public void hold(long nanos) {
+        holdNanos = nanos;
     }
 }

@@ -25,7 +25,6 @@ final class StepRunner {
     private final ModelRunner runner;
     private final Settlement settlement;
     private final Runnable tick;
-    private final List<Batch.Row> rows = new ArrayList<>();
     private int failures;
 
     /** @param tick called whenever the device has answered: sets the time that results are dated with */
@@ -38,13 +37,9 @@ final class StepRunner {
 
     /** Starts a plan's rows; null when there are none, or when they failed and have been dealt with. */
     ModelRunner.@Nullable Pending launch(StepPlan plan) {
-        rows.clear();
-        for (int i = 0; i < plan.entries.size(); i++) {
-            rows.add(plan.entries.get(i).row());
-        }
         int[] copies = plan.copies.pairs();
         try {
-            return rows.isEmpty() ? null : runner.launch(new Batch(rows, copies));
+            return plan.isEmpty() ? null : runner.launch(plan.batch(copies));
         } catch (RuntimeException e) {
             isolate(plan, copies, e);
             return null;
@@ -69,18 +64,18 @@ final class StepRunner {
         return true;
     }
 
-    private void settle(List<StepPlan.Entry> entries, StepOutput output) {
+    private void settle(List<PlanEntry> entries, StepOutput output) {
         int sample = 0;
         for (int i = 0; i < entries.size(); i++) {
-            StepPlan.Entry entry = entries.get(i);
+            PlanEntry entry = entries.get(i);
             try {
                 settlement.settle(entry, output, sample);
             } catch (RuntimeException e) {
-                ActiveRequest request = entry.sequence().request;
+                ActiveRequest request = entry.sequence.request;
                 LOG.error("request {} failed while its results were taken", request.spec.id(), e);
                 state.fail(request, "The server had an error in this request.");
             }
-            sample += Settlement.samples(entry.row());
+            sample += entry.row.outputs();
         }
     }
 
@@ -94,16 +89,16 @@ final class StepRunner {
         }
     }
 
-    private boolean split(List<StepPlan.Entry> entries, int[] copies) {
+    private boolean split(List<PlanEntry> entries, int[] copies) {
         int half = entries.size() / 2;
         boolean first = half > 0 && retry(entries.subList(0, half), copies);
         return retry(entries.subList(half, entries.size()), copies) || first;
     }
 
     /** Computes what it can of some rows; whether that was any. */
-    private boolean retry(List<StepPlan.Entry> entries, int[] copies) {
-        List<StepPlan.Entry> left = new ArrayList<>();
-        for (StepPlan.Entry entry : entries) {
+    private boolean retry(List<PlanEntry> entries, int[] copies) {
+        List<PlanEntry> left = new ArrayList<>();
+        for (PlanEntry entry : entries) {
             if (entry.current()) {
                 left.add(entry);
             } else {
@@ -113,7 +108,7 @@ final class StepRunner {
         if (left.isEmpty()) {
             return false;
         }
-        List<Batch.Row> part = left.stream().map(StepPlan.Entry::row).toList();
+        List<Batch.Row> part = left.stream().map(entry -> entry.row).toList();
         StepOutput output;
         try {
             output = runner.launch(new Batch(part, copiesFor(part, copies))).await();
@@ -130,9 +125,9 @@ final class StepRunner {
         return true;
     }
 
-    private void fail(StepPlan.Entry entry, RuntimeException cause) {
-        ActiveRequest request = entry.sequence().request;
-        Batch.Row row = entry.row();
+    private void fail(PlanEntry entry, RuntimeException cause) {
+        ActiveRequest request = entry.sequence.request;
+        Batch.Row row = entry.row;
         LOG.error("request {} failed: tokens [{}, {})", request.spec.id(), row.from(), row.to(), cause);
         settlement.lose(entry);
         state.fail(request, "The model could not compute this request.");

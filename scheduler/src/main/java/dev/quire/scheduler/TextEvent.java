@@ -1,5 +1,6 @@
 package dev.quire.scheduler;
 
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -7,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 public sealed interface TextEvent {
     /**
      * The text of one or more tokens of a choice. Text may be empty: held back because it may begin a stop string or is
-     * half a character. One delta per engine step that produced a token of the choice.
+     * half a character. A delta for each token, unless the reader has fallen behind and wants no log-probabilities.
      *
      * @param tokens the tokens of this delta, with log-probabilities where asked for
      * @param finish set on the choice's last delta
@@ -33,9 +34,14 @@ public sealed interface TextEvent {
     /**
      * A token as text.
      *
-     * @param text its bytes as UTF-8, U+FFFD for parts of a character
+     * @param bytes not to be written
      * @param logprob NaN when not asked for
      * @param top best alternatives, best first
      */
-    record TokenText(int id, String text, byte[] bytes, float logprob, List<TokenText> top) {}
+    record TokenText(int id, byte[] bytes, float logprob, List<TokenText> top) {
+        /** Its bytes as UTF-8, U+FFFD for parts of a character. */
+        public String text() {
+            return new String(bytes, StandardCharsets.UTF_8);
+        }
+    }
 }

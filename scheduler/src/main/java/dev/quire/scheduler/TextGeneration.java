@@ -3,7 +3,6 @@ package dev.quire.scheduler;
 import dev.quire.model.tokenizer.Detokenizer;
 import dev.quire.model.tokenizer.StopMatcher;
 import dev.quire.model.tokenizer.Tokenizer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,8 +14,9 @@ import org.jspecify.annotations.Nullable;
  * All of it happens on the reader's thread, never on the engine's.
  */
 final class TextGeneration implements TextStream {
-    /** Events taken at once: a reader that has fallen behind gets fewer and larger deltas. */
     private static final int MOST_AT_ONCE = 64;
+    /** Unread tokens of a choice beyond which its reader has fallen behind, and gets fewer and larger deltas. */
+    private static final int BEHIND = 8;
 
     private final Tokenizer tokenizer;
     private final TextRequest request;
@@ -25,6 +25,9 @@ final class TextGeneration implements TextStream {
     private final List<TextEvent.TokenText> prompt = new ArrayList<>();
     private final Queue<TextEvent> ready = new ArrayDeque<>();
     private boolean promptTold;
+    /** Whether tokens that are ready together go into one delta; each is one of its own otherwise. */
+    private boolean merging;
+
     private int completionTokens;
 
     /** What one choice has come to. */
@@ -55,25 +58,45 @@ final class TextGeneration implements TextStream {
 
     @Override
     public TextEvent next() throws InterruptedException {
-        while (ready.isEmpty()) {
-            TokenEvent event = generation.next();
-            for (int taken = 1; event != null; taken++) {
-                take(event);
-                boolean last = event instanceof TokenEvent.Finished || event instanceof TokenEvent.Failed;
-                event = last || taken == MOST_AT_ONCE ? null : generation.poll();
-            }
-            for (int i = 0; i < choices.length; i++) {
-                tell(i, null, null);
-            }
+        TextEvent event = poll();
+        while (event == null) {
+            take(generation.next());
+            event = poll();
         }
-        TextEvent event = ready.element();
+        return event;
+    }
+
+    @Override
+    public @Nullable TextEvent poll() {
+        if (ready.isEmpty()) {
+            takeAll();
+        }
+        TextEvent event = ready.peek();
         boolean last = event instanceof TextEvent.Done || event instanceof TextEvent.Failed;
-        return last ? event : ready.remove();
+        return last ? event : ready.poll();
+    }
+
+    @Override
+    public void onNews(Runnable action) {
+        generation.onNews(action);
     }
 
     @Override
     public void close() {
         generation.close();
+    }
+
+    private void takeAll() {
+        merging = request.params().logprobs() < 0 && generation.unread() > BEHIND * choices.length;
+        TokenEvent event = generation.poll();
+        for (int taken = 1; event != null; taken++) {
+            take(event);
+            boolean last = event instanceof TokenEvent.Finished || event instanceof TokenEvent.Failed;
+            event = last || taken == MOST_AT_ONCE ? null : generation.poll();
+        }
+        for (int i = 0; i < choices.length; i++) {
+            tell(i, null, null);
+        }
     }
 
     private void take(TokenEvent event) {
@@ -116,7 +139,7 @@ final class TextGeneration implements TextStream {
         } else if (finish != null) {
             choice.text.append(rest(choice));
         }
-        if (finish != null) {
+        if (finish != null || !merging) {
             tell(token.choice(), finish, reason);
         }
     }
@@ -184,7 +207,6 @@ final class TextGeneration implements TextStream {
     }
 
     private TextEvent.TokenText plain(int id, float logprob, List<TextEvent.TokenText> top) {
-        byte[] bytes = tokenizer.bytes(id);
-        return new TextEvent.TokenText(id, new String(bytes, StandardCharsets.UTF_8), bytes, logprob, top);
+        return new TextEvent.TokenText(id, tokenizer.bytes(id), logprob, top);
     }
 }

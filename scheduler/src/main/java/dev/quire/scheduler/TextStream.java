@@ -1,9 +1,21 @@
 package dev.quire.scheduler;
 
-/** A running text request, read by one (virtual) thread. */
+import org.jspecify.annotations.Nullable;
+
+/** A running text request, read by one thread at a time. */
 public interface TextStream extends AutoCloseable {
-    /** Waits for the next event; takes as many tokens as are ready, so a slow reader gets fewer, larger deltas. */
+    /** Waits for the next event; after the last one, that one again. */
     TextEvent next() throws InterruptedException;
+
+    /** The next event if there is one already, else null; after the last one, that one again. */
+    @Nullable
+    TextEvent poll();
+
+    /**
+     * Takes the action to run when there may be an event that {@link #poll} did not see: on the engine thread, so it must
+     * not wait nor throw. What was there before is not told of.
+     */
+    void onNews(Runnable action);
 
     /** Aborts what still runs. Any thread; closing twice is allowed. */
     @Override

@@ -31,11 +31,15 @@ final class TokenStream implements Generation {
             if (event != null) {
                 return read(event);
             }
-            EngineFacts now = facts.get();
-            if (!now.healthy() && request.ring.unread() == 0) {
-                last = new TokenEvent.Failed("The engine does not answer: " + now.detail());
-                close();
-            }
+            lookAround();
+        }
+    }
+
+    private void lookAround() {
+        EngineFacts now = facts.get();
+        if (!now.healthy() && request.ring.unread() == 0) {
+            last = new TokenEvent.Failed("The engine does not answer: " + now.detail());
+            close();
         }
     }
 
@@ -45,7 +49,21 @@ final class TokenStream implements Generation {
             return last;
         }
         TokenEvent event = request.ring.poll();
-        return event == null ? null : read(event);
+        if (event == null) {
+            lookAround();
+            return last;
+        }
+        return read(event);
+    }
+
+    @Override
+    public int unread() {
+        return request.ring.unread();
+    }
+
+    @Override
+    public void onNews(Runnable action) {
+        request.ring.onNews(action);
     }
 
     private TokenEvent read(TokenEvent event) {

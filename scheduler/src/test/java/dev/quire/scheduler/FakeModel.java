@@ -3,7 +3,10 @@ package dev.quire.scheduler;
 import dev.quire.model.Batch;
 import dev.quire.model.sampling.TokenCounts;
 
-/** A model whose next token is a function of all tokens so far, the seed, the stream and the counts. */
+/**
+ * A model whose next token is a function of all tokens so far, the seed, the stream and the counts. Where top_k is set
+ * it repeats itself: mostly a token is then a function of the last one alone.
+ */
 final class FakeModel {
     static final int VOCAB = 1000;
 
@@ -15,8 +18,9 @@ final class FakeModel {
         return (x ^ x >>> 31) * 0xBF58476D1CE4E5B9L;
     }
 
-    static int draw(long prefix, Batch.Draw draw) {
-        long x = prefix ^ draw.params().seed() * 31 + draw.stream() * 0x9E3779B9L;
+    static int draw(long prefix, int last, Batch.Draw draw) {
+        boolean repeats = draw.params().topK() > 0 && Math.floorMod(prefix >>> 20, 12L) != 0;
+        long x = (repeats ? last % 8 : prefix) ^ draw.params().seed() * 31 + draw.stream() * 0x9E3779B9L;
         TokenCounts counts = draw.counts();
         if (counts != null) {
             long sum = 0; // the order of the distinct tokens must not matter
@@ -58,7 +62,8 @@ final class FakeModel {
         int[] out = new int[maxTokens];
         for (int i = 0; i < maxTokens; i++) {
             int[] forbidden = i < request.minTokens() ? request.endTokens() : new int[0];
-            out[i] = draw(prefix, new Batch.Draw(request.params(), choice, counts, forbidden));
+            int last = i == 0 ? request.prompt()[request.prompt().length - 1] : out[i - 1];
+            out[i] = draw(prefix, last, new Batch.Draw(request.params(), choice, counts, forbidden));
             if (contains(request.endTokens(), out[i])) {
                 return java.util.Arrays.copyOf(out, i + 1);
             }

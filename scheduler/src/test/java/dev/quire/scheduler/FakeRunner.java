@@ -4,7 +4,6 @@ import dev.quire.kernels.KernelException;
 import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
 import dev.quire.model.StepOutput;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -70,14 +69,14 @@ final class FakeRunner implements ModelRunner {
         }
         boolean poisoned = false;
         Output output = new Output();
-        List<Long> prefixes = new ArrayList<>();
         for (Batch.Row row : batch.rows()) {
             poisoned |= poison.test(row);
-            prefixes.add(compute(row));
+            compute(row);
         }
-        for (int i = 0; i < batch.rows().size(); i++) {
-            sample(batch.rows().get(i), prefixes.get(i), output);
+        for (Batch.Row row : batch.rows()) {
+            sample(row, output);
         }
+        batch.fillers().stream().filter(Batch.Filler::drawn).forEach(_ -> output.add(0, 0));
         inFlight = true;
         boolean fails = poisoned;
         return () -> {
@@ -100,13 +99,21 @@ final class FakeRunner implements ModelRunner {
                         .append('-')
                         .append(row.to());
             }
+            for (Batch.Filler filler : batch.fillers()) {
+                text.append(text.isEmpty() ? "" : " ")
+                        .append(filler.drawn() ? '*' : '.')
+                        .append(filler.from())
+                        .append('-')
+                        .append(filler.to());
+            }
             log.add(text.toString());
         }
     }
 
     private void check(Batch batch) {
-        require(!batch.rows().isEmpty(), "no rows");
-        require(batch.rows().size() <= limits.maxSequences(), "too many rows");
+        int rows = batch.rows().size() + batch.fillers().size();
+        require(rows > 0, "no rows");
+        require(rows <= limits.maxSequences(), "too many rows");
         int[] copies = batch.copies();
         require(copies.length / 2 <= limits.maxSequences(), "too many copies");
         Set<Integer> sources = new HashSet<>();
@@ -126,18 +133,31 @@ final class FakeRunner implements ModelRunner {
             require(row.blocks().size() * limits.blockTokens() >= row.to(), "blocks missing");
             tokens += row.to() - row.from();
             draws += row.samples().size();
-            scores += row.scoresTo() - row.scoresFrom();
+            scores += row.scoresTo() - row.scoresFrom() + row.drafts();
+            require(
+                    row.drafts() == 0
+                            || (row.drafts() < row.to() - row.from()
+                                    && row.samples().size() == 1
+                                    && row.scoresFrom() == row.scoresTo()),
+                    "guesses in the wrong row");
             require(
                     row.scoresFrom() == row.scoresTo()
                             || (row.scoresFrom() >= row.from() && row.scoresTo() <= row.to()),
                     "scores outside");
+        }
+        for (Batch.Filler filler : batch.fillers()) {
+            require(filler.from() >= 0 && filler.from() < filler.to(), "bad filler");
+            require(filler.to() <= limits.maxModelLen(), "filler beyond the longest sequence");
+            require(filler.to() <= limits.kvBlocks() * limits.blockTokens(), "filler beyond the cache");
+            tokens += filler.to() - filler.from();
+            draws += filler.drawn() ? 1 : 0;
         }
         require(tokens <= limits.maxTokens(), "too many tokens");
         require(draws <= limits.maxDraws(), "too many draws");
         require(scores <= limits.maxScores(), "too many scores");
     }
 
-    private long compute(Batch.Row row) {
+    private void compute(Batch.Row row) {
         long prefix = 0;
         int size = limits.blockTokens();
         int start = checking ? 0 : row.from();
@@ -151,16 +171,19 @@ final class FakeRunner implements ModelRunner {
                 block[p % size] = prefix;
             }
         }
-        return prefix;
     }
 
-    private void sample(Batch.Row row, long prefix, Output output) {
+    private void sample(Batch.Row row, Output output) {
         if (checking) {
             verify(row, output);
         }
-        for (Batch.Draw draw : row.samples()) {
-            int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, draw);
-            output.add(token, FakeModel.logprob(prefix, token));
+        for (int p = row.to() - 1 - row.drafts(); p < row.to(); p++) {
+            int size = limits.blockTokens();
+            long prefix = contents[row.blocks().block(p / size)][p % size];
+            for (Batch.Draw draw : row.samples()) {
+                int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, row.tokens()[p], draw);
+                output.add(token, FakeModel.logprob(prefix, token));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.quire.scheduler;
 
+import dev.quire.model.ModelRunner;
 import dev.quire.model.sampling.SamplingParams;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,17 +11,26 @@ import org.jspecify.annotations.Nullable;
 final class HandEngine {
     static final EngineConfig CONFIG = EngineConfig.DEFAULTS.withStep(64, 16);
 
-    final ManualClock clock = new ManualClock();
+    final ManualClock clock;
     final FakeRunner runner;
     final Engine engine;
     final List<EngineListener.StepStats> steps = new ArrayList<>();
     final List<EngineListener.RequestStats> finished = new ArrayList<>();
 
     HandEngine(EngineConfig config, SchedulingPolicy policy, int kvBlocks) {
-        this(config, policy, FakeRunner.limits(config.maxBatchedTokens(), config.maxSequences(), kvBlocks));
+        this(config, policy, kvBlocks, new ManualClock());
     }
 
-    HandEngine(EngineConfig config, SchedulingPolicy policy, dev.quire.model.ModelRunner.Limits limits) {
+    HandEngine(EngineConfig config, SchedulingPolicy policy, int kvBlocks, ManualClock clock) {
+        this(config, policy, FakeRunner.limits(config.maxBatchedTokens(), config.maxSequences(), kvBlocks), clock);
+    }
+
+    HandEngine(EngineConfig config, SchedulingPolicy policy, ModelRunner.Limits limits) {
+        this(config, policy, limits, new ManualClock());
+    }
+
+    private HandEngine(EngineConfig config, SchedulingPolicy policy, ModelRunner.Limits limits, ManualClock clock) {
+        this.clock = clock;
         runner = new FakeRunner(limits);
         engine = new Engine(
                 runner,

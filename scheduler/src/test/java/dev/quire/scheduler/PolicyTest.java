@@ -54,7 +54,7 @@ class PolicyTest {
         }
     }
 
-    private static Map<Integer, List<GenerationRequest>> parse(String arrivals) {
+    static Map<Integer, List<GenerationRequest>> parse(String arrivals) {
         Map<Integer, List<GenerationRequest>> byTurn = new HashMap<>();
         for (String arrival : arrivals.split(", ", -1)) {
             String[] parts = arrival.split("[@ +!]", -1);

@@ -3,20 +3,23 @@ package dev.quire.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quire.kernels.KernelException;
+import dev.quire.model.sampling.SamplingParams;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Random;
+import java.util.function.LongSupplier;
+import java.util.function.ToIntFunction;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Seeded storms over a pool that is always too small: arrivals, several choices, priorities, clients that leave or read
- * slowly or not at all, faults of the device. Whatever a client gets is what the model says when the client is alone;
- * the books are right after each turn; everybody is answered, soon after the storm and within bounds while it lasts; and
- * in the end all blocks are free. A million steps in all.
+ * slowly or not at all, faults of the device, guesses that come true or do not. Whatever a client gets is what the model
+ * says when the client is alone; the books are right after each turn; everybody is answered, soon after the storm and
+ * within bounds while it lasts; and in the end all blocks are free. A million steps in all.
  */
 class SimulationTest {
     private static final int TURNS = 125_000;
@@ -48,19 +51,22 @@ class SimulationTest {
 
     @ParameterizedTest
     @CsvSource({
-        "1, fcfs, 24, 8, true, false",
-        "2, fcfs, 40, 8, true, true",
-        "3, priority, 24, 8, true, true",
-        "4, priority, 80, 4, true, false",
-        "5, fcfs, 13, 8, false, true",
-        "6, priority, 13, 8, false, true",
-        "7, fcfs, 60, 3, true, true",
-        "8, priority, 30, 16, true, true",
+        "1, fcfs, 24, 8, true, 0, false",
+        "2, fcfs, 40, 8, true, 5, true",
+        "3, priority, 24, 8, true, 1, true",
+        "4, priority, 80, 4, true, 8, false",
+        "5, fcfs, 13, 8, false, 5, true",
+        "6, priority, 13, 8, false, 0, true",
+        "7, fcfs, 60, 3, true, 12, true",
+        "8, priority, 30, 16, true, 3, true",
+        "9, static, 60, 8, false, 0, true",
+        "10, dynamic, 40, 4, true, 0, true",
     })
     void everybodyGetsWhatTheyWouldGetAlone(
-            long seed, String policy, int blocks, int rows, boolean caching, boolean faults) {
+            long seed, String policy, int blocks, int rows, boolean caching, int guesses, boolean faults) {
         random = new Random(seed);
-        hand = new HandEngine(config(rows, caching), policy(policy), blocks);
+        ManualClock clock = new ManualClock();
+        hand = new HandEngine(config(rows, caching, guesses), policy(policy, clock), blocks, clock);
         faulty = faults;
         injectFaults();
         int accepted = 0;
@@ -86,23 +92,46 @@ class SimulationTest {
         assertThat(complete).isGreaterThan(answered / 3);
         assertThat(dropped).isPositive();
         assertThat(failed > dropped).isEqualTo(faults);
+        assertThat(sum(EngineListener.StepStats::acceptedTokens) > 500).isEqualTo(guesses > 0);
+        assertThat(sum(EngineListener.StepStats::guessedTokens))
+                .as("tokens guessed, some of them wrongly")
+                .isGreaterThanOrEqualTo((guesses > 0 ? 100 : 0) + sum(EngineListener.StepStats::acceptedTokens));
         System.out.printf(
-                "seed %d: %d steps, %d requests, %d complete, %d failed, %d dropped, %d preemptions, oldest %d%n",
-                seed, hand.runner.steps, answered, complete, failed, dropped, preemptions(), oldest);
+                "seed %d: %d steps, %d requests, %d complete, %d failed, %d dropped, %d preemptions, oldest %d,"
+                        + " %d guessed, %d accepted%n",
+                seed,
+                hand.runner.steps,
+                answered,
+                complete,
+                failed,
+                dropped,
+                preemptions(),
+                oldest,
+                sum(EngineListener.StepStats::guessedTokens),
+                sum(EngineListener.StepStats::acceptedTokens));
     }
 
-    private static EngineConfig config(int rows, boolean caching) {
-        return new EngineConfig(24, rows, 0, 0, caching, 2.4, 2_000_000_000L, 6, 500_000_000L, 3, 10_000_000_000L);
+    private static EngineConfig config(int rows, boolean caching, int guesses) {
+        Speculation speculation = new Speculation(guesses, 4, 2);
+        return new EngineConfig(
+                24, rows, 0, 0, caching, speculation, 2.4, 2_000_000_000L, 6, 500_000_000L, 3, 10_000_000_000L);
     }
 
-    private static SchedulingPolicy policy(String name) {
-        return name.equals("fcfs") ? new FcfsPolicy() : new PriorityPolicy(Duration.ofMillis(100));
+    private static SchedulingPolicy policy(String name, LongSupplier clock) {
+        return switch (name) {
+            case "fcfs" -> new FcfsPolicy();
+            case "priority" -> new PriorityPolicy(Duration.ofMillis(100));
+            case "static" -> RequestLevelPolicy.fixed(Duration.ofMillis(20), clock);
+            default -> RequestLevelPolicy.dynamic(Duration.ofMillis(5), clock);
+        };
     }
 
     private int preemptions() {
-        return hand.steps.stream()
-                .mapToInt(EngineListener.StepStats::preemptions)
-                .sum();
+        return sum(EngineListener.StepStats::preemptions);
+    }
+
+    private int sum(ToIntFunction<EngineListener.StepStats> number) {
+        return hand.steps.stream().mapToInt(number).sum();
     }
 
     private void injectFaults() {
@@ -134,13 +163,30 @@ class SimulationTest {
         return new GenerationRequest(
                 "s",
                 prompt,
-                HandEngine.params(random.nextInt(4), random.nextInt(4) == 0, random.nextInt(3) - 1, scores),
+                params(scores),
                 n,
                 max,
                 random.nextInt(5),
                 ends,
                 random.nextInt(3),
                 random.nextInt(5) == 0 ? "salt" : null);
+    }
+
+    /** Half of the requests make the model repeat itself, so that guesses come true. */
+    private SamplingParams params(boolean scores) {
+        return new SamplingParams(
+                1,
+                1,
+                random.nextInt(2),
+                0,
+                random.nextInt(4) == 0 ? 1.2f : 1,
+                0,
+                0,
+                random.nextInt(4),
+                random.nextInt(3) - 1,
+                scores,
+                new int[0],
+                new float[0]);
     }
 
     private void step() {

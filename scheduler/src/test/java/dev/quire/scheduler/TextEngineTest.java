@@ -7,6 +7,7 @@ import dev.quire.model.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -242,5 +243,71 @@ class TextEngineTest {
                 .isInstanceOfSatisfying(
                         TextEngine.Start.Refused.class,
                         refused -> assertThat(refused.refusal().reason()).isEqualTo(Refusal.Reason.TOO_LONG));
+    }
+
+    private static List<TextEvent.Delta> deltas(TextStream stream) throws InterruptedException {
+        List<TextEvent.Delta> deltas = new ArrayList<>();
+        while (stream.next() instanceof TextEvent.Delta delta) {
+            deltas.add(delta);
+        }
+        return deltas;
+    }
+
+    /** The deltas of a request of which nothing is read before so many tokens are there. */
+    private List<TextEvent.Delta> deltasReadLate(int logprobs, int tokens) throws InterruptedException {
+        SamplingParams params = HandEngine.params(0, false, logprobs, false);
+        TextRequest request =
+                new TextRequest("t", PROMPT, params, 1, tokens, 0, false, List.of(), new int[0], false, true, 0, null);
+        if (!(new TextEngine(engine, new Numbers()).start(request) instanceof TextEngine.Start.Started(var stream))) {
+            throw new AssertionError("refused");
+        }
+        try (stream) {
+            while (engine.facts().unfinished() > 0) {
+                Thread.sleep(1);
+            }
+            return deltas(stream);
+        }
+    }
+
+    @Test
+    void tokensThatAreReadyTogetherStayDeltasOfTheirOwn() throws Exception {
+        assertThat(deltasReadLate(-1, 6)).hasSize(6);
+    }
+
+    @Test
+    void aReaderThatHasFallenBehindGetsLargerDeltas() throws Exception {
+        List<TextEvent.Delta> deltas = deltasReadLate(-1, 40);
+
+        assertThat(deltas).hasSizeLessThan(4);
+        assertThat(deltas.stream().mapToInt(d -> d.tokens().size()).sum()).isEqualTo(40);
+    }
+
+    @Test
+    void logProbabilitiesAreNeverMerged() throws Exception {
+        assertThat(deltasReadLate(0, 40)).hasSize(40);
+    }
+
+    @Test
+    void whoPollsOnNewsAloneGetsEverything() throws Exception {
+        Semaphore news = new Semaphore(0);
+        TextRequest request = request(2, 30, List.of(), new int[0], false);
+        if (!(new TextEngine(engine, new Numbers()).start(request) instanceof TextEngine.Start.Started(var stream))) {
+            throw new AssertionError("refused");
+        }
+        StringBuilder second = new StringBuilder();
+        try (stream) {
+            stream.onNews(news::release);
+            TextEvent event = stream.poll();
+            while (!(event instanceof TextEvent.Done)) {
+                if (event instanceof TextEvent.Delta delta && delta.choice() == 1) {
+                    second.append(delta.text());
+                }
+                if (event == null) {
+                    news.acquire();
+                }
+                event = stream.poll();
+            }
+        }
+        assertThat(second).hasToString(text(alone(1, 30), 30));
     }
 }

@@ -1,13 +1,13 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadedModel;
-import dev.quire.model.ModelLoader;
 import dev.quire.model.Progress;
 import dev.quire.scheduler.Engine;
 import dev.quire.scheduler.EngineConfig;
 import dev.quire.scheduler.FcfsPolicy;
 import dev.quire.scheduler.PriorityPolicy;
 import dev.quire.scheduler.Refusal;
+import dev.quire.scheduler.RequestLevelPolicy;
 import dev.quire.scheduler.SchedulingPolicy;
 import dev.quire.scheduler.TextEngine;
 import dev.quire.scheduler.TextRequest;
@@ -16,6 +16,7 @@ import dev.quire.server.openai.TextSource;
 import dev.quire.server.ops.EngineMeters;
 import dev.quire.server.ops.Meters;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -28,14 +29,16 @@ import java.util.Set;
 record Deployment(LoadedModel model, Engine engine, ServedModel served) implements AutoCloseable {
     private static final int MAX_LOGPROBS = 20;
     private static final int MAX_CHOICES = 1024;
+    private static final Duration STATIC_QUIET = Duration.ofMillis(100);
+    private static final Duration DYNAMIC_WINDOW = Duration.ofMillis(5);
 
     /**
      * Loads the model's files and starts an engine.
      *
-     * @throws RuntimeException as {@link ModelLoader#load} says
+     * @throws RuntimeException as {@link dev.quire.model.ModelLoader#load} says
      */
-    static Deployment start(ServerConfig config, Path files, Meters all, Progress progress) {
-        LoadedModel model = ModelLoader.load(files, config.load(), progress);
+    static Deployment start(ServerConfig config, ModelSource models, Path files, Meters all, Progress progress) {
+        LoadedModel model = models.load(files, config.load(), progress);
         boolean started = false;
         try {
             List<String> names = names(config, model.name());
@@ -83,13 +86,19 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
                 .withStep(config.load().maxBatchedTokens(), config.load().maxSequences())
                 .withQueue(asked.maxQueuedRequests(), asked.maxQueuedTokens())
                 .withPrefixCaching(asked.prefixCaching())
+                .withSpeculation(asked.speculation())
                 .withSlowReaders(config.edge().clientTimeout());
     }
 
     private static SchedulingPolicy policy(ServerConfig config) {
-        return switch (config.engine().policy()) {
-            case FCFS -> new FcfsPolicy();
-            case PRIORITY -> new PriorityPolicy();
+        return switch (config.engine().batching()) {
+            case STATIC -> RequestLevelPolicy.fixed(STATIC_QUIET, System::nanoTime);
+            case DYNAMIC -> RequestLevelPolicy.dynamic(DYNAMIC_WINDOW, System::nanoTime);
+            case CONTINUOUS ->
+                switch (config.engine().policy()) {
+                    case FCFS -> new FcfsPolicy();
+                    case PRIORITY -> new PriorityPolicy();
+                };
         };
     }
 

@@ -1,9 +1,12 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
+import dev.quire.scheduler.EngineConfig;
+import dev.quire.scheduler.Speculation;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** The flags of {@code quire serve}, named as vLLM names them, and their defaults: the one place both are written. */
@@ -49,6 +52,11 @@ public final class Flags {
                     "waiting prompt tokens beyond which requests get 503, 0 = no limit (default: %s)"),
             Flag.one("--scheduling-policy", "POLICY", "fcfs", "fcfs or priority (default: %s)"),
             Flag.one(
+                    "--batching",
+                    "MODE",
+                    "continuous",
+                    "continuous; static or dynamic: padded batches of whole requests, to compare with (default: %s)"),
+            Flag.one(
                     "--kv-cache-memory-bytes",
                     "SIZE",
                     "0",
@@ -56,6 +64,13 @@ public final class Flags {
             Flag.one("--kv-cache-dtype", "TYPE", "auto", "auto, f16 or f32 (default: %s)"),
             Flag.one("--block-size", "TOKENS", "16", "tokens in a KV block, a multiple of 16 (default: %s)"),
             Flag.on("--enable-prefix-caching", "share computed prefixes (default: on)"),
+            Flag.one(
+                    "--speculative-config",
+                    "JSON",
+                    "{}",
+                    "guess tokens from what a sequence holds already, where that pays: a JSON object with method ngram,"
+                            + " num_speculative_tokens, prompt_lookup_max and prompt_lookup_min, or none"
+                            + " (default: ngram, 8, 4, 2)"),
             Flag.one("--max-request-body-bytes", "SIZE", "16M", "longest request body (default: %s)"),
             Flag.one(
                     "--client-timeout",
@@ -142,12 +157,28 @@ public final class Flags {
 
     private ServerConfig.Scheduling scheduling() {
         boolean priority = line.oneOf("--scheduling-policy", "fcfs", "priority").equals("priority");
+        String batching = line.oneOf("--batching", "continuous", "static", "dynamic");
+        if (priority && !batching.equals("continuous")) {
+            throw new IllegalArgumentException(
+                    "--batching is " + batching + "; it goes with --scheduling-policy fcfs only");
+        }
         return new ServerConfig.Scheduling(
                 priority ? ServerConfig.Policy.PRIORITY : ServerConfig.Policy.FCFS,
+                ServerConfig.Batching.valueOf(batching.toUpperCase(Locale.ROOT)),
                 line.isOn("--enable-prefix-caching"),
+                speculation(),
                 line.integer("--max-num-queued-reqs", 1, Integer.MAX_VALUE),
                 line.number("--max-num-queued-tokens", 0, Long.MAX_VALUE),
                 Duration.ofSeconds(line.integer("--shutdown-timeout", 0, 86400)));
+    }
+
+    private Speculation speculation() {
+        String config = line.textOrNull("--speculative-config");
+        try {
+            return config == null ? EngineConfig.DEFAULTS.speculation() : SpeculativeConfig.parse(config);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("--speculative-config: " + e.getMessage(), e);
+        }
     }
 
     private ServerConfig.Edge edge() {

@@ -1,5 +1,6 @@
 package dev.quire.server;
 
+import dev.quire.model.ModelLoader;
 import dev.quire.model.Progress;
 import dev.quire.model.store.ConsoleProgress;
 import dev.quire.model.store.DownloadProgress;
@@ -41,6 +42,7 @@ public final class QuireServer {
     private static final Duration LAST_WORDS = Duration.ofSeconds(1);
 
     private final ServerConfig config;
+    private final ModelSource models;
     private final ModelSlot slot = new ModelSlot();
     private final LiveRequests live = new LiveRequests();
     private final Meters meters = new Meters();
@@ -50,8 +52,9 @@ public final class QuireServer {
     private final CompletableFuture<Integer> ended = new CompletableFuture<>();
     private final AtomicBoolean stopping = new AtomicBoolean();
 
-    private QuireServer(ServerConfig config) throws IOException {
+    private QuireServer(ServerConfig config, ModelSource models) throws IOException {
         this.config = config;
+        this.models = models;
         // Loading and binding begin together: each takes some tenths of a second, most of it to initialise classes.
         Thread.ofPlatform().name("quire-loader").start(this::load);
         try {
@@ -79,7 +82,12 @@ public final class QuireServer {
      * @throws IOException when the port cannot be bound
      */
     public static QuireServer start(ServerConfig config) throws IOException {
-        QuireServer server = new QuireServer(config);
+        return start(config, ModelLoader::load);
+    }
+
+    /** The same, with models from elsewhere: a measurement may put something else in the place of the device. */
+    public static QuireServer start(ServerConfig config, ModelSource models) throws IOException {
+        QuireServer server = new QuireServer(config, models);
         Thread.ofPlatform().name("quire-watch").daemon().start(server::watch);
         return server;
     }
@@ -152,7 +160,7 @@ public final class QuireServer {
         try {
             Path files = findModel();
             Progress progress = slot::loading;
-            Deployment loaded = Deployment.start(config, files, meters, progress);
+            Deployment loaded = Deployment.start(config, models, files, meters, progress);
             slot.ready(loaded.served()); // first: who waits for the deployment sends requests at once
             if (!deployment.complete(loaded)) {
                 loaded.close(); // the server was stopped meanwhile

@@ -1,6 +1,7 @@
 package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
+import dev.quire.scheduler.Speculation;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -37,17 +38,39 @@ public record ServerConfig(
         PRIORITY
     }
 
+    /** When a request joins and leaves the batch. */
+    public enum Batching {
+        /** At every step. */
+        CONTINUOUS,
+        /** With all others of a full batch. */
+        STATIC,
+        /** With all others that came within a few milliseconds. */
+        DYNAMIC
+    }
+
     /**
      * How requests are scheduled.
      *
      * @param policy who goes first
+     * @param batching when a request joins and leaves the batch; anything but continuous shares no prefixes
      * @param prefixCaching whether computed prefixes are shared
+     * @param speculation how far ahead sequences may guess
      * @param maxQueuedRequests unfinished sequences beyond which requests are refused
      * @param maxQueuedTokens prompt tokens waiting for prefill beyond which requests are refused; 0 = no limit
      * @param drain how long running requests may go on after SIGTERM
      */
     public record Scheduling(
-            Policy policy, boolean prefixCaching, int maxQueuedRequests, long maxQueuedTokens, Duration drain) {}
+            Policy policy,
+            Batching batching,
+            boolean prefixCaching,
+            Speculation speculation,
+            int maxQueuedRequests,
+            long maxQueuedTokens,
+            Duration drain) {
+        public Scheduling {
+            prefixCaching &= batching == Batching.CONTINUOUS; // rows that are reserved whole cannot share blocks
+        }
+    }
 
     /**
      * Limits of the HTTP side.

@@ -2,6 +2,7 @@ package dev.quire.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.quire.scheduler.Speculation;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,6 +43,22 @@ class FlagsTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"continuous, CONTINUOUS, true", "static, STATIC, false", "dynamic, DYNAMIC, false"})
+    void onlyContinuousBatchingSharesPrefixes(String mode, ServerConfig.Batching batching, boolean prefixCaching) {
+        ServerConfig.Scheduling engine = serve("--batching", mode).engine();
+        assertThat(engine.batching()).isEqualTo(batching);
+        assertThat(engine.prefixCaching()).isEqualTo(prefixCaching);
+        assertThat(serve().engine().batching()).isEqualTo(ServerConfig.Batching.CONTINUOUS);
+    }
+
+    @Test
+    void wholeRequestsAreBatchedInOrderOfArrivalOnly() {
+        assertThat(exit("--batching=static", "--scheduling-policy=priority").text())
+                .contains("--batching", "fcfs");
+        assertThat(serve("--scheduling-policy=priority").engine().policy()).isEqualTo(ServerConfig.Policy.PRIORITY);
+    }
+
+    @ParameterizedTest
     @CsvSource({"512M, 536870912", "4G, 4294967296", "4GiB, 4294967296", "1000, 1000"})
     void sizesTakeSuffixes(String text, long bytes) {
         assertThat(serve("--kv-cache-memory-bytes", text).load().kvCacheBytes()).isEqualTo(bytes);
@@ -51,6 +68,21 @@ class FlagsTest {
     @CsvSource({"32k, 32000", "32K, 32768", "auto, 0", "-1, 0", "4096, 4096"})
     void lengthsTakeSuffixes(String text, int tokens) {
         assertThat(serve("--max-model-len=" + text).load().maxModelLen()).isEqualTo(tokens);
+    }
+
+    @Test
+    void speculationIsReadAsVllmWritesIt() {
+        assertThat(serve().engine().speculation()).isEqualTo(new Speculation(8, 4, 2));
+        assertThat(speculation("none").maxTokens()).isZero();
+        assertThat(speculation("{\"method\":\"none\"}").maxTokens()).isZero();
+        assertThat(speculation("{\"method\":\"ngram\",\"num_speculative_tokens\":5,\"prompt_lookup_max\":3}"))
+                .isEqualTo(new Speculation(5, 3, 2));
+        assertThat(speculation("{\"prompt_lookup_min\":6}")).isEqualTo(new Speculation(8, 6, 6));
+        assertThat(speculation("{\"prompt_lookup_max\":1}")).isEqualTo(new Speculation(8, 1, 1));
+    }
+
+    private static Speculation speculation(String text) {
+        return serve("--speculative-config", text).engine().speculation();
     }
 
     @Test
@@ -67,7 +99,15 @@ class FlagsTest {
         "--kv-cache-memory-bytes=lots, 512M",
         "--block-size=20, multiple of 16",
         "--max-num-batched-tokens=64, --max-num-seqs",
-        "--threads=two, --threads"
+        "--threads=two, --threads",
+        "--speculative-config=on, none",
+        "'--speculative-config={\"method\":\"eagle\"}', ngram",
+        "'--speculative-config={\"method\":\"ngram\"', JSON",
+        "'--speculative-config={\"num_tokens\":5}', num_speculative_tokens",
+        "'--speculative-config={\"num_speculative_tokens\":0}', 1 to 64",
+        "'--speculative-config={\"num_speculative_tokens\":1.5}', 1 to 64",
+        "'--speculative-config={\"prompt_lookup_min\":3,\"prompt_lookup_max\":2}', 3 to 32",
+        "--batching=padded, continuous"
     })
     void aBadValueSaysWhatIsAllowed(String argument, String allowed) {
         Flags.Parsed.Exit exit = exit(argument);

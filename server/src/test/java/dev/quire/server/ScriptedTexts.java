@@ -51,7 +51,8 @@ final class ScriptedTexts implements TextSource {
     private final class Scripted implements TextStream {
         private final TextRequest request;
         private final ArrayDeque<TextEvent> script = new ArrayDeque<>();
-        private final CountDownLatch closed = new CountDownLatch(1);
+        private volatile boolean closed;
+        private volatile Runnable onNews = () -> {};
         private int said;
 
         Scripted(TextRequest request) {
@@ -86,14 +87,19 @@ final class ScriptedTexts implements TextSource {
             List<TokenText> top = new ArrayList<>();
             for (int i = 0; i < request.params().logprobs(); i++) {
                 String other = Character.toString('A' + i);
-                top.add(new TokenText('A' + i, other, other.getBytes(StandardCharsets.UTF_8), -0.25f - i, List.of()));
+                top.add(new TokenText('A' + i, other.getBytes(StandardCharsets.UTF_8), -0.25f - i, List.of()));
             }
-            return new TokenText(id, text, bytes, scored && !Float.isNaN(loss) ? -loss : Float.NaN, top);
+            return new TokenText(id, bytes, scored && !Float.isNaN(loss) ? -loss : Float.NaN, top);
         }
 
         @Override
-        public TextEvent next() throws InterruptedException {
-            if (closed.getCount() == 0) {
+        public TextEvent next() {
+            throw new UnsupportedOperationException("endpoints poll");
+        }
+
+        @Override
+        public @Nullable TextEvent poll() {
+            if (closed) {
                 return new TextEvent.Failed("aborted");
             }
             if (said >= failAfter) {
@@ -101,8 +107,7 @@ final class ScriptedTexts implements TextSource {
             }
             if (said >= holdAfter) {
                 someoneWaits.countDown();
-                closed.await();
-                return new TextEvent.Failed("aborted");
+                return null;
             }
             said++;
             deltas.incrementAndGet();
@@ -111,13 +116,19 @@ final class ScriptedTexts implements TextSource {
         }
 
         @Override
+        public void onNews(Runnable action) {
+            onNews = action;
+        }
+
+        @Override
         public void close() {
             synchronized (this) {
-                if (closed.getCount() > 0) {
-                    closed.countDown();
+                if (!closed) {
+                    closed = true;
                     open.decrementAndGet();
                 }
             }
+            onNews.run();
         }
     }
 }

@@ -200,6 +200,11 @@ final class ConnectionHandler extends ChannelInboundHandlerAdapter {
                 server.options().sseKeepAlive());
     }
 
+    /** Where bytes go that are framed already. */
+    ChannelHandlerContext belowEncoder() {
+        return channel.pipeline().context(HttpPipeline.ENCODER);
+    }
+
     /** Cuts the connection. Any thread. */
     void abort() {
         var _ = channel.close();

@@ -16,7 +16,7 @@ public final class Exchange {
     private final ConnectionHandler connection;
     private final long startNanos = System.nanoTime();
     private final List<Runnable> watchers = new ArrayList<>();
-    private boolean gone;
+    private volatile boolean gone;
     private volatile boolean answered;
     private volatile boolean streams;
     private volatile int status = 499;
@@ -71,9 +71,7 @@ public final class Exchange {
 
     /** Whether the client has left. */
     public boolean gone() {
-        synchronized (watchers) {
-            return gone;
-        }
+        return gone;
     }
 
     /** Gives the whole answer; does not wait until it is sent. */
@@ -180,7 +178,7 @@ public final class Exchange {
     void writable() {
         SseStream open = stream;
         if (open != null) {
-            open.signal();
+            open.news();
         }
     }
 

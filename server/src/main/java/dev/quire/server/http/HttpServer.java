@@ -21,9 +21,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
-/** A bound port: two event loops that never block, and a virtual thread per request. */
+/** A bound port: one or two event loops that never block, and a virtual thread per request. */
 public final class HttpServer implements AutoCloseable {
-    private static final int EVENT_LOOPS = 2;
+    /** A loop serves tens of thousands of tokens a second; on a small machine a second one is only in the way. */
+    private static final int EVENT_LOOPS = Runtime.getRuntime().availableProcessors() > 4 ? 2 : 1;
+
     private static final long MIN_BUDGET_BYTES = 64L << 20;
     /** Per connection: the kernel would keep megabytes for a client on this machine that does not read. */
     private static final int SEND_BUFFER_BYTES = 128 * 1024;

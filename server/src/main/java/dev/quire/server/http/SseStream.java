@@ -1,37 +1,49 @@
 package dev.quire.server.http;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
-import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.util.concurrent.Future;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /**
- * An open stream of server-sent events. {@link #send} waits while the client is slow, so what feeds the stream is slowed
- * down too and memory stays bounded. Written by one thread; comments are sent in the pauses.
+ * An open stream of server-sent events. The event loop itself asks the source for events and writes them, so a token
+ * costs no other thread anything; all that a source has at the time goes out with one write. Nothing is asked for while
+ * the client is slow, so what feeds the source is slowed down too and memory stays bounded.
  */
 public final class SseStream {
-    private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] END = "\n\n".getBytes(StandardCharsets.US_ASCII);
     private static final byte[] COMMENT = ": keep-alive\n\n".getBytes(StandardCharsets.US_ASCII);
+    private static final int FIRST_BYTES = 512;
+    /** Events written at once come to little more than this. */
+    private static final int MOST_BYTES = 16 * 1024;
+    /** A source without news is asked nevertheless, now and then: whether any can still come may have changed. */
+    private static final long LOOK_AROUND_MILLIS = 1000;
 
     private final Exchange exchange;
     private final Channel channel;
+    private final EventLoop loop;
     private final Duration writeTimeout;
     private final long quietNanos;
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition changed = lock.newCondition();
+    private final Runnable pump = this::pump;
+    private final AtomicBoolean pumping = new AtomicBoolean();
+    private final CountDownLatch ended = new CountDownLatch(1);
+    private volatile @Nullable EventSource source;
     private volatile boolean closed;
-    private volatile long lastWriteNanos = System.nanoTime();
+    private volatile @Nullable Throwable failure;
+    private @Nullable Future<?> stuck;
+    private long lastWriteNanos = System.nanoTime();
 
     SseStream(Exchange exchange, Channel channel, Duration writeTimeout, Duration keepAlive) {
         this.exchange = exchange;
         this.channel = channel;
+        this.loop = channel.eventLoop();
         this.writeTimeout = writeTimeout;
         this.quietNanos = keepAlive.toNanos();
         if (quietNanos > 0) {
@@ -40,26 +52,27 @@ public final class SseStream {
     }
 
     /**
-     * Sends one event and waits until the client has taken enough of what was sent before.
+     * Sends what the source has until it has no more, then ends the stream; waits for that. Once only.
      *
-     * @param data without line breaks; not written by anyone afterwards
      * @throws ClientGoneException when nobody reads, or nothing was taken for the write timeout
+     * @throws RuntimeException what the source threw; the stream is open still
      */
-    public void send(byte[] data) throws InterruptedException {
-        if (exchange.gone()) {
-            throw new ClientGoneException();
+    public void send(EventSource events) throws InterruptedException {
+        source = events;
+        try {
+            events.onNews(this::news);
+            news();
+            loop.execute(this::lookAround);
+            ended.await();
+        } finally {
+            source = null;
         }
-        write(Unpooled.wrappedBuffer(DATA, data, END));
-        awaitWritable();
-    }
-
-    /** Ends the stream; the connection can serve another request. */
-    public void close() {
-        if (closed) {
-            return;
+        switch (failure) {
+            case null -> {}
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable e -> throw new IllegalStateException(e);
         }
-        closed = true;
-        exchange.connection().finish(exchange, LastHttpContent.EMPTY_LAST_CONTENT);
     }
 
     boolean closed() {
@@ -69,53 +82,110 @@ public final class SseStream {
     /** Sends a comment, which clients ignore. Any thread. */
     void comment() {
         // Through the queue even on the event loop: the response's head may still be waiting there.
-        channel.eventLoop().execute(() -> {
+        loop.execute(() -> {
             if (!closed && channel.isWritable()) {
-                write(Unpooled.wrappedBuffer(COMMENT));
+                SseEvents comment = newEvents();
+                comment.addComment(COMMENT);
+                write(comment);
             }
         });
     }
 
-    void signal() {
-        lock.lock();
-        try {
-            changed.signalAll();
-        } finally {
-            lock.unlock();
+    /** There may be more to send, or nobody to send it to. Any thread. */
+    void news() {
+        if (pumping.compareAndSet(false, true)) {
+            try {
+                loop.execute(pump);
+            } catch (RejectedExecutionException _) {
+                // The server is going down: whoever waits is interrupted.
+            }
         }
     }
 
-    private void write(ByteBuf bytes) {
-        lastWriteNanos = System.nanoTime();
-        exchange.countResponse(bytes.readableBytes());
-        var _ = channel.writeAndFlush(new DefaultHttpContent(bytes))
-                .addListener(exchange.connection().closeOnFailure());
-    }
+    // --- event loop --------------------------------------------------------------------------------------------------
 
-    private void awaitWritable() throws InterruptedException {
-        if (channel.isWritable()) {
+    private void pump() {
+        pumping.set(false);
+        EventSource events = source;
+        if (events == null || ended.getCount() == 0) {
             return;
         }
-        lock.lock();
-        try {
-            long left = writeTimeout.toNanos();
-            while (!channel.isWritable() && !exchange.gone()) {
-                if (left <= 0) {
-                    exchange.connection().abort();
-                    throw new ClientGoneException();
-                }
-                left = changed.awaitNanos(left);
-            }
-        } finally {
-            lock.unlock();
-        }
         if (exchange.gone()) {
-            throw new ClientGoneException();
+            end(new ClientGoneException());
+            return;
+        }
+        EventSource.More more = EventSource.More.NOW;
+        while (more == EventSource.More.NOW && channel.isWritable()) {
+            more = sendSome(events);
+        }
+        if (more == EventSource.More.NEVER) {
+            closed = true;
+            exchange.connection().finish(exchange, LastHttpContent.EMPTY_LAST_CONTENT);
+            end(null);
+        }
+        watchForStuck(more == EventSource.More.NOW);
+    }
+
+    private EventSource.More sendSome(EventSource events) {
+        SseEvents out = newEvents();
+        EventSource.More more = EventSource.More.NOW;
+        try {
+            while (more == EventSource.More.NOW && out.size() < MOST_BYTES) {
+                more = events.next(out);
+            }
+        } catch (RuntimeException | Error e) {
+            end(e);
+            more = EventSource.More.LATER;
+        }
+        write(out);
+        return more;
+    }
+
+    private void end(@Nullable Throwable why) {
+        failure = why;
+        ended.countDown();
+    }
+
+    /** A client that takes nothing for too long is dropped. */
+    private void watchForStuck(boolean full) {
+        Future<?> watch = stuck;
+        if (watch != null && (!full || channel.isWritable())) {
+            watch.cancel(false);
+            stuck = null;
+        } else if (watch == null && full) {
+            stuck = loop.schedule(this::drop, writeTimeout.toNanos(), TimeUnit.NANOSECONDS);
+        }
+    }
+
+    private void drop() {
+        exchange.connection().abort();
+        end(new ClientGoneException());
+    }
+
+    private SseEvents newEvents() {
+        return new SseEvents(channel.alloc().directBuffer(FIRST_BYTES));
+    }
+
+    private void write(SseEvents events) {
+        if (events.size() == 0) {
+            events.release();
+            return;
+        }
+        lastWriteNanos = System.nanoTime();
+        exchange.countResponse(events.size());
+        ChannelHandlerContext context = exchange.connection().belowEncoder();
+        var _ = context.writeAndFlush(exchange.http10() ? events.bare() : events.chunk(), channel.voidPromise());
+    }
+
+    private void lookAround() {
+        if (source != null && channel.isActive()) {
+            news();
+            var _ = loop.schedule(this::lookAround, LOOK_AROUND_MILLIS, TimeUnit.MILLISECONDS);
         }
     }
 
     private void scheduleComment(long nanos) {
-        var _ = channel.eventLoop().schedule(this::commentIfQuiet, nanos, TimeUnit.NANOSECONDS);
+        var _ = loop.schedule(this::commentIfQuiet, nanos, TimeUnit.NANOSECONDS);
     }
 
     private void commentIfQuiet() {

@@ -3,14 +3,15 @@ package dev.quire.server.openai;
 import dev.quire.scheduler.FinishReason;
 import dev.quire.scheduler.TextEvent;
 import dev.quire.scheduler.Usage;
+import dev.quire.server.http.EventSource;
 import dev.quire.server.http.Exchange;
-import dev.quire.server.http.SseStream;
+import dev.quire.server.http.SseEvents;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Turns the events of a request into one answer, or into a stream of chunks. Virtual thread of the request. */
+/** Turns the events of a request into one answer, or into a stream of chunks. One thread at a time. */
 final class Answers {
     private static final byte[] DONE = "[DONE]".getBytes(StandardCharsets.US_ASCII);
 
@@ -32,8 +33,8 @@ final class Answers {
         /** The prompt's scored tokens, before the first delta of its choices. */
         void prompt(int prompt, List<TextEvent.TokenText> tokens);
 
-        /** The chunks for a delta of the choice {@code index} of the answer. */
-        List<byte[]> delta(int index, TextEvent.Delta delta, @Nullable Usage running);
+        /** Adds the chunks for a delta of the choice {@code index} of the answer. */
+        void delta(int index, TextEvent.Delta delta, @Nullable Usage running, SseEvents out);
 
         /** The last chunk, without choices. */
         byte[] usage(Usage total);
@@ -101,25 +102,55 @@ final class Answers {
 
     /** Sends chunks as they come; an error after the status line becomes an event. */
     void stream(Exchange exchange, Chunks chunks, Sampling sampling) throws InterruptedException {
-        SseStream out = exchange.sse();
-        int open = generations.size();
-        while (open > 0) {
-            Generations.Numbered numbered = generations.next();
+        exchange.sse().send(new Stream(chunks, sampling));
+    }
+
+    /** The answer in pieces. Event loop. */
+    private final class Stream implements EventSource {
+        private final Chunks chunks;
+        private final Sampling sampling;
+        private int open = generations.size();
+
+        Stream(Chunks chunks, Sampling sampling) {
+            this.chunks = chunks;
+            this.sampling = sampling;
+        }
+
+        @Override
+        public void onNews(Runnable action) {
+            generations.onNews(action);
+        }
+
+        @Override
+        public More next(SseEvents out) {
+            Generations.Numbered numbered = generations.poll();
+            if (numbered == null) {
+                return More.LATER;
+            }
             ApiError fault = fault(numbered.event());
             if (fault != null) {
-                out.send(api.errors().body(fault));
-                out.send(DONE);
-                out.close();
-                return;
+                out.add(api.errors().body(fault));
+                out.add(DONE);
+                return More.NEVER;
             }
-            switch (numbered.event()) {
-                case TextEvent.Prompt prompt -> chunks.prompt(numbered.prompt(), prompt.tokens());
+            send(numbered.prompt(), numbered.event(), out);
+            if (open > 0) {
+                return More.NOW;
+            }
+            if (sampling.includeUsage()) {
+                out.add(chunks.usage(tally.total()));
+            }
+            out.add(DONE);
+            return More.NEVER;
+        }
+
+        private void send(int prompt, TextEvent event, SseEvents out) {
+            switch (event) {
+                case TextEvent.Prompt scored -> chunks.prompt(prompt, scored.tokens());
                 case TextEvent.Delta delta -> {
                     tally.generated(delta.tokens().size());
                     Usage running = sampling.continuousUsage() ? tally.running() : null;
-                    for (byte[] chunk : chunks.delta(numbered.prompt() * n + delta.choice(), delta, running)) {
-                        out.send(chunk);
-                    }
+                    chunks.delta(prompt * n + delta.choice(), delta, running, out);
                 }
                 case TextEvent.Done done -> {
                     tally.finished(done.usage());
@@ -128,11 +159,6 @@ final class Answers {
                 case TextEvent.Failed _ -> open--;
             }
         }
-        if (sampling.includeUsage()) {
-            out.send(chunks.usage(tally.total()));
-        }
-        out.send(DONE);
-        out.close();
     }
 
     private @Nullable ApiError fault(TextEvent event) {

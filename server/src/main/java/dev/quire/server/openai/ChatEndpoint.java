@@ -6,10 +6,8 @@ import dev.quire.scheduler.Usage;
 import dev.quire.server.http.Endpoint;
 import dev.quire.server.http.Exchange;
 import dev.quire.server.http.Reply;
-import java.util.ArrayList;
-import java.util.HashSet;
+import dev.quire.server.http.SseEvents;
 import java.util.List;
-import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonGenerator;
@@ -160,11 +158,13 @@ public final class ChatEndpoint implements Endpoint {
         private static final String OBJECT = "chat.completion.chunk";
         private final Call call;
         private final String fingerprint;
-        private final Set<Integer> begun = new HashSet<>();
+        /** By choice, from its first chunk on. */
+        private final @Nullable ChunkTemplate[] templates;
 
         Chunks(Call call, String fingerprint) {
             this.call = call;
             this.fingerprint = fingerprint;
+            templates = new @Nullable ChunkTemplate[call.sampling().n()];
         }
 
         @Override
@@ -173,17 +173,34 @@ public final class ChatEndpoint implements Endpoint {
         }
 
         @Override
-        public List<byte[]> delta(int index, TextEvent.Delta delta, @Nullable Usage running) {
-            List<byte[]> chunks = new ArrayList<>(1);
-            if (begun.add(index)) {
-                chunks.add(chunk(running, false, json -> opening(json, index, "assistant", "")));
-                if (!call.echoed().isEmpty()) {
-                    chunks.add(chunk(running, false, json -> opening(json, index, null, call.echoed())));
-                }
+        public void delta(int index, TextEvent.Delta delta, @Nullable Usage running, SseEvents out) {
+            ChunkTemplate template = templates[index];
+            if (template == null) {
+                open(index, running, out);
+                template = ChunkTemplate.of(text -> chunk(null, false, json -> text(json, index, plain(text))));
+                templates[index] = template;
             }
-            boolean last = delta.finish() != null && !call.sampling().includeUsage();
-            chunks.add(chunk(running, last, json -> text(json, index, delta)));
-            return chunks;
+            boolean last = delta.finish() != null;
+            if (last
+                    || running != null
+                    || call.alternatives() >= 0
+                    || call.sampling().returnIds()) {
+                boolean signed = last && !call.sampling().includeUsage();
+                out.add(chunk(running, signed, json -> text(json, index, delta)));
+            } else {
+                out.add(template.before(), Json.escaped(delta.text()), template.after());
+            }
+        }
+
+        private void open(int index, @Nullable Usage running, SseEvents out) {
+            out.add(chunk(running, false, json -> opening(json, index, "assistant", "")));
+            if (!call.echoed().isEmpty()) {
+                out.add(chunk(running, false, json -> opening(json, index, null, call.echoed())));
+            }
+        }
+
+        private static TextEvent.Delta plain(String text) {
+            return new TextEvent.Delta(0, text, List.of(), null, null);
         }
 
         @Override

@@ -6,10 +6,9 @@ import dev.quire.scheduler.Usage;
 import dev.quire.server.http.Endpoint;
 import dev.quire.server.http.Exchange;
 import dev.quire.server.http.Reply;
+import dev.quire.server.http.SseEvents;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonGenerator;
@@ -162,10 +161,13 @@ public final class CompletionsEndpoint implements Endpoint {
         private final Call call;
         private final List<List<TextEvent.TokenText>> scored = new ArrayList<>();
         private final List<CompletionLogprobs> logprobs = new ArrayList<>();
-        private final Set<Integer> begun = new HashSet<>();
+        /** By choice, from its first chunk on. */
+        private final @Nullable ChunkTemplate[] templates;
 
         Chunks(Call call) {
             this.call = call;
+            templates = new @Nullable
+                    ChunkTemplate[call.prompts().size() * call.sampling().n()];
             for (int i = 0; i < call.prompts().size(); i++) {
                 scored.add(List.of());
                 for (int j = 0; j < call.sampling().n(); j++) {
@@ -180,14 +182,33 @@ public final class CompletionsEndpoint implements Endpoint {
         }
 
         @Override
-        public List<byte[]> delta(int index, TextEvent.Delta delta, @Nullable Usage running) {
-            return List.of(Json.bytes(json -> chunk(json, index, delta, running)));
+        public void delta(int index, TextEvent.Delta delta, @Nullable Usage running, SseEvents out) {
+            ChunkTemplate template = templates[index];
+            boolean first = template == null;
+            if (template == null) {
+                template = ChunkTemplate.of(text -> chunk(index, false, plain(text), null));
+                templates[index] = template;
+            }
+            boolean more = delta.finish() != null || running != null || call.logprobs() >= 0;
+            if (first || more || call.sampling().returnIds()) {
+                out.add(chunk(index, first, delta, running));
+            } else {
+                out.add(template.before(), Json.escaped(delta.text()), template.after());
+            }
         }
 
-        private void chunk(JsonGenerator json, int index, TextEvent.Delta delta, @Nullable Usage running) {
+        private static TextEvent.Delta plain(String text) {
+            return new TextEvent.Delta(0, text, List.of(), null, null);
+        }
+
+        private byte[] chunk(int index, boolean first, TextEvent.Delta delta, @Nullable Usage running) {
+            return Json.bytes(json -> chunk(json, index, first, delta, running));
+        }
+
+        private void chunk(
+                JsonGenerator json, int index, boolean first, TextEvent.Delta delta, @Nullable Usage running) {
             int promptIndex = index / call.sampling().n();
             Prompt prompt = call.prompts().get(promptIndex);
-            boolean first = begun.add(index);
             boolean echoed = first && call.echo();
             json.writeStartObject();
             call.head().write(json, OBJECT);

@@ -6,24 +6,21 @@ import dev.quire.scheduler.TextStream;
 import dev.quire.server.http.Exchange;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * What runs for one HTTP request: a text stream per prompt, their events in one row. Closed by whoever comes first: the
  * end of the answer, the client that leaves, the server that goes down.
  */
 final class Generations implements AutoCloseable {
-    private static final Logger LOG = LoggerFactory.getLogger(Generations.class);
-    private static final int BUFFERED_EVENTS = 64;
+    private static final long LOOK_AROUND_NANOS = 1_000_000_000L;
 
     private final LiveRequests live;
     private final List<TextStream> streams = new ArrayList<>();
-    private final List<Thread> pumps = new ArrayList<>();
-    private @Nullable BlockingQueue<Numbered> merged;
+    private final boolean[] told;
+    private int turn;
+    private boolean waits;
 
     /**
      * An event and the prompt it belongs to.
@@ -32,8 +29,9 @@ final class Generations implements AutoCloseable {
      */
     record Numbered(int prompt, TextEvent event) {}
 
-    private Generations(LiveRequests live) {
+    private Generations(LiveRequests live, int prompts) {
         this.live = live;
+        told = new boolean[prompts];
     }
 
     /**
@@ -42,7 +40,7 @@ final class Generations implements AutoCloseable {
      * @throws ApiException when one is refused
      */
     static Generations start(ServedModel model, List<TextRequest> requests, Exchange exchange, LiveRequests live) {
-        Generations all = new Generations(live);
+        Generations all = new Generations(live, requests.size());
         boolean complete = false;
         try {
             for (TextRequest request : requests) {
@@ -68,44 +66,43 @@ final class Generations implements AutoCloseable {
         return streams.size();
     }
 
-    /** Waits for the next event of any prompt. One reader. */
+    /** The next event of any prompt if there is one, else null; the prompts take turns. One reader. */
+    @Nullable
+    Numbered poll() {
+        for (int i = 0; i < streams.size(); i++) {
+            int prompt = turn;
+            turn = turn + 1 == streams.size() ? 0 : turn + 1;
+            TextEvent event = told[prompt] ? null : streams.get(prompt).poll();
+            if (event != null) {
+                told[prompt] = event instanceof TextEvent.Done || event instanceof TextEvent.Failed;
+                return new Numbered(prompt, event);
+            }
+        }
+        return null;
+    }
+
+    /** Waits for the next event of any prompt. One reader, always the same thread. */
     Numbered next() throws InterruptedException {
-        if (streams.size() == 1) {
-            return new Numbered(0, streams.getFirst().next());
+        if (!waits) {
+            waits = true;
+            Thread reader = Thread.currentThread();
+            onNews(() -> LockSupport.unpark(reader));
         }
-        BlockingQueue<Numbered> queue = merged;
-        if (queue == null) {
-            queue = new ArrayBlockingQueue<>(BUFFERED_EVENTS);
-            merged = queue;
-            for (int i = 0; i < streams.size(); i++) {
-                pumps.add(pump(i, streams.get(i), queue));
+        Numbered next = poll();
+        while (next == null) {
+            LockSupport.parkNanos(this, LOOK_AROUND_NANOS);
+            if (Thread.interrupted()) {
+                throw new InterruptedException();
             }
+            next = poll();
         }
-        return queue.take();
+        return next;
     }
 
-    private static Thread pump(int prompt, TextStream stream, BlockingQueue<Numbered> queue) {
-        return Thread.ofVirtual().name("quire-merge-" + prompt).start(() -> {
-            try {
-                TextEvent event;
-                do {
-                    event = stream.next();
-                    queue.put(new Numbered(prompt, event));
-                } while (!(event instanceof TextEvent.Done) && !(event instanceof TextEvent.Failed));
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            } catch (RuntimeException | Error e) {
-                LOG.error("reading the stream of prompt {} failed", prompt, e);
-                putFailure(prompt, queue);
-            }
-        });
-    }
-
-    private static void putFailure(int prompt, BlockingQueue<Numbered> queue) {
-        try {
-            queue.put(new Numbered(prompt, new TextEvent.Failed("The server had an error.")));
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt(); // the reader is gone
+    /** Takes the action to run when there may be another event. */
+    void onNews(Runnable action) {
+        for (TextStream stream : streams) {
+            stream.onNews(action);
         }
     }
 
@@ -120,6 +117,5 @@ final class Generations implements AutoCloseable {
     public void close() {
         live.remove(this);
         closeStreams();
-        pumps.forEach(Thread::interrupt);
     }
 }

@@ -2,6 +2,7 @@ package dev.quire.server.openai;
 
 import dev.quire.server.http.Exchange;
 import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,6 +17,7 @@ import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamFactory;
 import tools.jackson.core.exc.StreamConstraintsException;
+import tools.jackson.core.io.JsonStringEncoder;
 import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -156,6 +158,17 @@ public final class Json {
                 .forEach(c ->
                         out.appendCodePoint(c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE ? 0xFFFD : c));
         return out.toString();
+    }
+
+    /** What stands for a text between the quotes of a JSON string, in UTF-8. */
+    static byte[] escaped(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c < ' ' || c > '~' || c == '"' || c == '\\') {
+                return JsonStringEncoder.getInstance().quoteAsUTF8(wellFormed(text));
+            }
+        }
+        return text.getBytes(StandardCharsets.ISO_8859_1);
     }
 
     /** A tree as maps, lists, strings, numbers and booleans; members that are null are left out. */

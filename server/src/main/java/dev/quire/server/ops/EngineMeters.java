@@ -50,6 +50,14 @@ public final class EngineMeters implements EngineListener {
     private final Counter promptTokensFromCache;
     private final Counter promptTokensOnDevice;
     private final Counter generationTokens;
+    private final Counter computedTokens;
+    private final Counter paddingTokens;
+    private final Counter stepSeconds;
+    private final Counter kvAllocated;
+    private final Counter kvFilled;
+    private final Counter drafts;
+    private final Counter draftTokens;
+    private final Counter acceptedTokens;
     private final Map<FinishReason, Counter> finished = new EnumMap<>(FinishReason.class);
     private final Map<Refusal.Reason, Counter> refused = new EnumMap<>(Refusal.Reason.class);
 
@@ -99,6 +107,14 @@ public final class EngineMeters implements EngineListener {
         promptTokensOnDevice = counter(
                 "vllm:prompt_tokens_cached_by_source", "Cached prompt tokens by where they were", "source", "device");
         generationTokens = counter("vllm:generation_tokens", "Tokens drawn");
+        computedTokens = counter("quire:computed_tokens", "Tokens computed in steps, padding among them");
+        paddingTokens = counter("quire:padding_tokens", "Of them computed for nobody; 0 with continuous batching");
+        stepSeconds = counter("quire:step_seconds", "Time with a step on the device");
+        kvAllocated = counter("quire:kv_slots_allocated", "Positions allocated in the KV cache, summed over steps");
+        kvFilled = counter("quire:kv_slots_filled", "Of them those that held keys and values");
+        drafts = counter("vllm:spec_decode_num_drafts", "Times a sequence guessed ahead");
+        draftTokens = counter("vllm:spec_decode_num_draft_tokens", "Tokens guessed");
+        acceptedTokens = counter("vllm:spec_decode_num_accepted_tokens", "Guessed tokens that were right");
         for (FinishReason reason : FinishReason.values()) {
             finished.put(
                     reason,
@@ -168,6 +184,16 @@ public final class EngineMeters implements EngineListener {
     public void onStep(StepStats step) {
         stepTokens.record(step.tokens());
         generationTokens.increment(step.drawnTokens());
+        computedTokens.increment(step.tokens());
+        paddingTokens.increment(step.paddingTokens());
+        stepSeconds.increment(step.nanos() / 1e9);
+        kvAllocated.increment((double) step.kvAllocatedSlots());
+        kvFilled.increment((double) step.kvFilledSlots());
+        if (step.guessedTokens() > 0) {
+            drafts.increment(step.guessingRows());
+            draftTokens.increment(step.guessedTokens());
+            acceptedTokens.increment(step.acceptedTokens());
+        }
         if (step.preemptions() > 0) {
             preemptions.increment(step.preemptions());
         }

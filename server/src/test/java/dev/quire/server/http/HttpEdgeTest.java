@@ -90,8 +90,7 @@ class HttpEdgeTest {
         x.onDisconnect(left::countDown);
         waiting.countDown();
         go.await();
-        out.send("end".getBytes(StandardCharsets.UTF_8));
-        out.close();
+        out.send(new Repeated("end".getBytes(StandardCharsets.UTF_8), 1));
     }
 
     @BeforeEach

@@ -45,11 +45,7 @@ class SlowClientsTest {
     }
 
     private static void events(Exchange exchange) throws InterruptedException {
-        SseStream out = exchange.sse();
-        for (int i = 0; i < Integer.parseInt(exchange.tail()); i++) {
-            out.send(new byte[EVENT]);
-        }
-        out.close();
+        exchange.sse().send(new Repeated(new byte[EVENT], Integer.parseInt(exchange.tail())));
     }
 
     @AfterEach

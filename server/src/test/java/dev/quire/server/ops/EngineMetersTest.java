@@ -56,6 +56,9 @@ class EngineMetersTest {
                 "num_preemptions_total",
                 "prompt_tokens_total",
                 "generation_tokens_total",
+                "spec_decode_num_drafts_total",
+                "spec_decode_num_draft_tokens_total",
+                "spec_decode_num_accepted_tokens_total",
                 "prompt_tokens_by_source_total|source=\"local_compute\"",
                 "prompt_tokens_by_source_total|source=\"local_cache_hit\"",
                 "prompt_tokens_cached_total",
@@ -141,7 +144,7 @@ class EngineMetersTest {
 
     @Test
     void stepsAndRequestsAreCounted() {
-        engine.onStep(new StepStats(2, 3, 2, 40, 38, 2, 5, 100, 1, 64, 32, 1_000_000));
+        engine.onStep(new StepStats(2, 3, 2, 40, 28, 10, 5, 1, 5, 3, 5, 100, 80, 75, 1, 64, 32, 1_000_000));
         engine.onFirstToken(50_000_000);
         engine.onNextToken(20_000_000);
         engine.onFinish(new RequestStats(
@@ -162,7 +165,15 @@ class EngineMetersTest {
                         "vllm:num_requests_running" + OF + "} 2.0",
                         "vllm:num_requests_waiting" + OF + "} 3.0",
                         "vllm:kv_cache_usage_perc" + OF + "} 0.25",
-                        "vllm:generation_tokens_total" + OF + "} 2.0",
+                        "vllm:generation_tokens_total" + OF + "} 5.0",
+                        "vllm:spec_decode_num_drafts_total" + OF + "} 1.0",
+                        "vllm:spec_decode_num_draft_tokens_total" + OF + "} 5.0",
+                        "vllm:spec_decode_num_accepted_tokens_total" + OF + "} 3.0",
+                        "quire:computed_tokens_total" + OF + "} 40.0",
+                        "quire:padding_tokens_total" + OF + "} 10.0",
+                        "quire:step_seconds_total" + OF + "} 0.001",
+                        "quire:kv_slots_allocated_total" + OF + "} 80.0",
+                        "quire:kv_slots_filled_total" + OF + "} 75.0",
                         "vllm:num_preemptions_total" + OF + "} 1.0",
                         "vllm:prefix_cache_queries_total" + OF + "} 64.0",
                         "vllm:prefix_cache_hits_total" + OF + "} 32.0",

@@ -1,0 +1,78 @@
+package dev.quire.bench;
+
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+
+/**
+ * What Quire has counted since it started, or between two readings.
+ *
+ * @param computedTokens in steps, padding among them
+ * @param paddingTokens of them for nobody
+ * @param stepSeconds with a step on the device
+ * @param kvAllocated positions allocated in the KV cache, summed over steps
+ * @param kvFilled of them those that held keys and values
+ */
+record ServerCounters(
+        double computedTokens, double paddingTokens, double stepSeconds, double kvAllocated, double kvFilled) {
+    private static final Duration LIMIT = Duration.ofSeconds(10);
+
+    /** Reads {@code /metrics} of a server. */
+    static ServerCounters read(Target target) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(target.base() + "/metrics"))
+                .timeout(LIMIT)
+                .build();
+        try (HttpClient client = HttpClient.newBuilder().connectTimeout(LIMIT).build()) {
+            return of(client.send(request, HttpResponse.BodyHandlers.ofString()).body());
+        }
+    }
+
+    /**
+     * Reads the text of {@code /metrics}.
+     *
+     * @throws IOException when it is not that of a Quire server
+     */
+    static ServerCounters of(String metrics) throws IOException {
+        return new ServerCounters(
+                value(metrics, "quire:computed_tokens_total"),
+                value(metrics, "quire:padding_tokens_total"),
+                value(metrics, "quire:step_seconds_total"),
+                value(metrics, "quire:kv_slots_allocated_total"),
+                value(metrics, "quire:kv_slots_filled_total"));
+    }
+
+    private static double value(String metrics, String name) throws IOException {
+        String line = metrics.lines()
+                .filter(l -> l.startsWith(name + "{"))
+                .findFirst()
+                .orElseThrow(() -> new IOException("the server does not count " + name));
+        return Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1));
+    }
+
+    /** What was counted since an earlier reading. */
+    ServerCounters since(ServerCounters earlier) {
+        return new ServerCounters(
+                computedTokens - earlier.computedTokens,
+                paddingTokens - earlier.paddingTokens,
+                stepSeconds - earlier.stepSeconds,
+                kvAllocated - earlier.kvAllocated,
+                kvFilled - earlier.kvFilled);
+    }
+
+    /** Tokens computed for somebody, of all that were computed. */
+    double usefulShare() {
+        return share(computedTokens - paddingTokens, computedTokens);
+    }
+
+    /** Positions allocated for nothing, of all that were allocated. */
+    double kvWaste() {
+        return share(kvAllocated - kvFilled, kvAllocated);
+    }
+
+    private static double share(double part, double whole) {
+        return whole == 0 ? 0 : part / whole;
+    }
+}

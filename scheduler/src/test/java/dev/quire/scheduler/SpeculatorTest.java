@@ -1,0 +1,227 @@
+package dev.quire.scheduler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.quire.model.Batch;
+import dev.quire.model.ModelRunner;
+import dev.quire.model.sampling.SamplingParams;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/** Sequences that guess: what they yield is what they would have yielded anyway, in fewer steps. */
+class SpeculatorTest {
+    private static final int[] NO_TOKENS = {};
+
+    private HandEngine hand = engine(new Speculation(8, 4, 2), FakeRunner.limits(64, 16, 256));
+    private final List<Batch.Row> guessing = new ArrayList<>();
+
+    private HandEngine engine(Speculation speculation, ModelRunner.Limits limits) {
+        HandEngine made = new HandEngine(HandEngine.CONFIG.withSpeculation(speculation), new FcfsPolicy(), limits);
+        made.runner.onLaunch = batch -> {
+            batch.rows().stream().filter(row -> row.drafts() > 0).forEach(guessing::add);
+            made.clock.advance(1_000_000);
+        };
+        return made;
+    }
+
+    /** A request that makes the model repeat itself. */
+    private static GenerationRequest repeating(int n, int maxTokens, int minTokens, int logprobs, int... ends) {
+        return request(HandEngine.prompt('a', 10), n, maxTokens, minTokens, 1, logprobs, ends);
+    }
+
+    private static GenerationRequest request(
+            int[] prompt, int n, int maxTokens, int minTokens, float repetition, int logprobs, int... ends) {
+        SamplingParams params =
+                new SamplingParams(1, 1, 1, 0, repetition, 0, 0, 11, logprobs, false, NO_TOKENS, new float[0]);
+        return new GenerationRequest("r", prompt, params, n, maxTokens, minTokens, ends, 0, null);
+    }
+
+    private HandEngine.Reader run(GenerationRequest request) {
+        HandEngine.Reader reader = hand.submit(request);
+        while (hand.turn()) {
+            reader.read();
+        }
+        reader.read();
+        for (int c = 0; c < request.n(); c++) {
+            assertThat(reader.output(c)).isEqualTo(FakeModel.alone(request, c, request.maxTokens()));
+        }
+        assertThat(hand.freeBlocks()).isEqualTo(hand.engine.loop().state.cache.total());
+        return reader;
+    }
+
+    @Test
+    void takesFewerStepsForTheSameTokens() {
+        run(repeating(1, 200, 0, -1));
+        int accepted = hand.steps.stream()
+                .mapToInt(EngineListener.StepStats::acceptedTokens)
+                .sum();
+        int drawn = hand.steps.stream()
+                .mapToInt(EngineListener.StepStats::drawnTokens)
+                .sum();
+
+        assertThat(hand.runner.steps).isEqualTo(200 - accepted).isLessThan(150);
+        assertThat(drawn).isEqualTo(200);
+        assertThat(guessing).anyMatch(row -> row.drafts() > 4);
+        assertThat(hand.steps.stream()
+                        .mapToInt(EngineListener.StepStats::guessedTokens)
+                        .sum())
+                .isEqualTo(guessing.stream().mapToInt(Batch.Row::drafts).sum());
+    }
+
+    @Test
+    void guessesNothingWhenToldNotTo() {
+        hand = engine(Speculation.NONE, FakeRunner.limits(64, 16, 256));
+        run(repeating(1, 60, 0, -1));
+
+        assertThat(hand.runner.steps).isEqualTo(60);
+        assertThat(guessing).isEmpty();
+    }
+
+    @Test
+    void everyChoiceGuessesForItself() {
+        run(repeating(3, 100, 0, -1));
+
+        assertThat(guessing.stream()
+                        .map(row -> row.samples().getFirst().stream())
+                        .distinct())
+                .containsExactlyInAnyOrder(0, 1, 2);
+    }
+
+    @Test
+    void endsAtAnEndTokenInsideOfARunThatWasRight() {
+        int[] all = FakeModel.alone(repeating(1, 200, 0, -1), 0, 200);
+        int ended = 0;
+        for (int token : IntStream.of(all).skip(20).distinct().toArray()) {
+            HandEngine.Reader r = run(repeating(1, 200, 20, -1, token));
+            ended += r.finishes.getFirst() == FinishReason.STOP ? 1 : 0;
+        }
+
+        assertThat(ended).isGreaterThan(5);
+        assertThat(guessing).isNotEmpty();
+    }
+
+    @Test
+    void endTokensAreForbiddenJustUpToMinTokens() {
+        int[] all = FakeModel.alone(repeating(1, 120, 0, -1), 0, 120);
+        for (int min = 80; min < 90; min++) {
+            run(repeating(1, 120, min, -1, all[79], all[80]));
+        }
+
+        assertThat(guessing).anyMatch(row -> row.samples().getFirst().forbidden().length > 0);
+    }
+
+    @Test
+    void neverGuessesBeyondMaxTokens() {
+        for (int max = 40; max < 60; max++) {
+            run(repeating(1, max, 0, -1));
+            int end = 10 + max - 1;
+            assertThat(guessing).isNotEmpty().allMatch(row -> row.to() <= end);
+            guessing.clear();
+        }
+    }
+
+    @Test
+    void logProbabilitiesAreThoseOfEachPosition() {
+        GenerationRequest request = repeating(1, 100, 0, 2);
+        HandEngine.Reader r = hand.submit(request);
+        List<TokenEvent.Scored> scored = new ArrayList<>();
+        while (hand.turn()) {
+            for (TokenEvent e = r.generation.poll(); e != null && !r.ended(); e = r.generation.poll()) {
+                if (e instanceof TokenEvent.Token token) {
+                    scored.add(token.token());
+                }
+                r.take(e);
+            }
+        }
+        long prefix = 0;
+        for (int token : request.prompt()) {
+            prefix = FakeModel.extend(prefix, token);
+        }
+        for (TokenEvent.Scored token : scored) {
+            assertThat(token.logprob()).isEqualTo(FakeModel.logprob(prefix, token.id()));
+            assertThat(token.topIds()).hasSize(2);
+            prefix = FakeModel.extend(prefix, token.id());
+        }
+        assertThat(scored).hasSize(100);
+        assertThat(guessing).isNotEmpty();
+    }
+
+    @Test
+    void doesNotGuessWherePenaltiesCountWhatWasDrawn() {
+        run(request(HandEngine.prompt('a', 10), 1, 100, 0, 1.2f, -1));
+
+        assertThat(guessing).isEmpty();
+    }
+
+    @Test
+    void onlyWhatWasDrawnCanBeFoundAsAPrefix() {
+        GenerationRequest first = repeating(1, 150, 0, -1);
+        HandEngine.Reader r = run(first);
+        int[] conversation = IntStream.concat(IntStream.of(first.prompt()), IntStream.of(r.output(0)))
+                .toArray();
+        int cached = run(request(conversation, 1, 100, 0, 1, -1)).usage.cachedTokens();
+
+        assertThat(guessing).isNotEmpty();
+        assertThat(cached).isBetween(150, 159);
+    }
+
+    @Test
+    void staysWithinTheLimitsOfAStep() {
+        hand = engine(new Speculation(12, 4, 2), new ModelRunner.Limits(9, 4, 4096, 3, 24, 40, 64, 4));
+        List<HandEngine.Reader> readers = new ArrayList<>();
+        for (char name = 'a'; name < 'd'; name++) {
+            readers.add(hand.submit(request(HandEngine.prompt(name, 6), 1, 60, 30, 1, -1, 1, 2, 3, 4, 5, 6, 7)));
+        }
+        while (hand.turn()) {
+            readers.forEach(HandEngine.Reader::read);
+        }
+
+        assertThat(readers)
+                .allSatisfy(r -> assertThat(r.read().output(0)).isEqualTo(FakeModel.alone(r.request, 0, 60)));
+        assertThat(guessing).isNotEmpty().allMatch(row -> row.drafts() <= 3);
+    }
+
+    @Test
+    void givesBackTheBlocksOfWrongGuesses() {
+        hand.submit(repeating(1, 150, 0, -1));
+        hand.submit(request(HandEngine.prompt('b', 11), 1, 150, 0, 1, -1));
+        boolean wrong = false;
+        while (hand.turn()) {
+            for (Sequence s : hand.engine.loop().state.running) {
+                int inFlight = guessing.stream()
+                        .filter(row -> row.blocks() == s.blocks && row.to() > s.length)
+                        .mapToInt(Batch.Row::drafts)
+                        .max()
+                        .orElse(0);
+                wrong |= inFlight > 0;
+                assertThat(s.blocks.size()).isLessThanOrEqualTo((s.length + s.ahead + inFlight + 3) / 4);
+            }
+        }
+        assertThat(wrong).isTrue();
+    }
+
+    @Test
+    void guessesNothingWhileAPromptWaitsForCompute() {
+        run(repeating(1, 60, 0, -1));
+        guessing.clear();
+        hand.submit(repeating(1, 150, 0, -1));
+        for (int i = 0; i < 40; i++) {
+            hand.turn();
+        }
+        assertThat(guessing).isNotEmpty();
+        hand.runner.onLaunch = batch -> {
+            boolean prompts = batch.rows().stream()
+                    .anyMatch(row -> row.tokens()[0] == 'b' && row.samples().isEmpty());
+            assertThat(prompts && batch.rows().stream().anyMatch(row -> row.drafts() > 0))
+                    .isFalse();
+        };
+        HandEngine.Reader r = hand.submit(request(HandEngine.prompt('b', 700), 1, 3, 0, 1, -1));
+        for (int i = 0; i < 200 && !r.read().ended(); i++) {
+            hand.clock.advance(1_000_000);
+            hand.turn();
+        }
+        assertThat(r.ended()).isTrue();
+    }
+}
