@@ -86,11 +86,11 @@ final class DeviceRunner implements ModelRunner {
         int last = -1;
         for (int p = row.from(); p < row.to(); p++) {
             step.token(row.tokens()[p], p, row.blocks().block(p / size) * size + p % size);
-            boolean scored = scoring != null && p >= row.scoresFrom() && p < row.scoresTo();
+            boolean scored = p >= row.scoresFrom() && p < row.scoresTo();
             if (scored || p >= drawFrom) {
                 last = step.logits();
             }
-            if (scored) {
+            if (scored && scoring != null) {
                 step.sample(last, row.tokens()[p + 1], p + 1, scoring);
             }
         }
