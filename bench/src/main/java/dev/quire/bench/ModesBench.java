@@ -112,9 +112,10 @@ final class ModesBench implements Callable<Integer> {
 
     private void measure(Workload shape, List<OwnServer> servers) throws IOException, InterruptedException {
         List<Measurement> measurements = new ArrayList<>();
+        long tokens = load.promptSeed(); // the same prompts for all
         for (OwnServer server : servers) {
             Target target = new Target(server.address(), null);
-            Measurement measurement = load.measurement(target, target.firstModel());
+            Measurement measurement = load.measurement(target, target.firstModel(), tokens);
             measurement.warmUp(load.warmUp());
             measurements.add(measurement);
         }

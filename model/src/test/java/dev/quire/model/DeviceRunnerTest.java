@@ -198,15 +198,19 @@ class DeviceRunnerTest {
     }
 
     private static Batch.Row guessing(int[] tokens, int drafts, int from, int scores) {
-        return guessing(drafts, new Batch.Row(tokens, from, 8, TestBlocks.of(0), List.of(TokenRun.GREEDY), from, from + scores, 0));
+        return guessing(
+                drafts,
+                new Batch.Row(tokens, from, 8, TestBlocks.of(0), List.of(TokenRun.GREEDY), from, from + scores, 0));
     }
 
     @Test
     void guessesCountWithTheScoredPositions() {
         int most = 300;
         ModelRunner.Limits limits = new ModelRunner.Limits(most, 8, most, 9, 8, 12, 64, 16);
-        Batch.Row ten = guessing(10, new Batch.Row(new int[most], 0, 11, TestBlocks.of(0), List.of(TokenRun.GREEDY), 0, 0, 0));
-        Batch.Row five = guessing(5, new Batch.Row(new int[most], 0, 6, TestBlocks.of(0), List.of(biased(1, 1)), 0, 0, 0));
+        Batch.Row ten =
+                guessing(10, new Batch.Row(new int[most], 0, 11, TestBlocks.of(0), List.of(TokenRun.GREEDY), 0, 0, 0));
+        Batch.Row five =
+                guessing(5, new Batch.Row(new int[most], 0, 6, TestBlocks.of(0), List.of(biased(1, 1)), 0, 0, 0));
         assertThatThrownBy(() -> BatchCheck.check(new Batch(List.of(ten), NOTHING), limits, 128))
                 .hasMessageContaining("10 scored positions and guesses, at most 9");
         BatchCheck.check(new Batch(List.of(five), NOTHING), limits, 128);
@@ -274,7 +278,9 @@ class DeviceRunnerTest {
         refused(guessing(tokens, -1, 4, 0), "row 0 has -1 guesses in [4, 8)");
         refused(guessing(tokens, 2, 4, 1), "no scores");
         refused(guessing(2, new Batch.Row(tokens, 4, 8, one, List.of(), 0, 0, 0)), "one sample");
-        refused(guessing(2, new Batch.Row(tokens, 4, 8, one, List.of(TokenRun.GREEDY, TokenRun.GREEDY), 0, 0, 0)), "one sample");
+        refused(
+                guessing(2, new Batch.Row(tokens, 4, 8, one, List.of(TokenRun.GREEDY, TokenRun.GREEDY), 0, 0, 0)),
+                "one sample");
         refused(prompt(biased(128, 1)), "token 128 of 128");
         refused(prompt(draw(0, 0, 0, null, 0, -5)), "token -5 of 128");
     }

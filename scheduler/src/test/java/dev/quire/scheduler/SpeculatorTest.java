@@ -23,7 +23,8 @@ class SpeculatorTest {
         made.runner.onLaunch = batch -> {
             launched = List.copyOf(batch.rows());
             launched.stream().filter(row -> row.drafts() > 0).forEach(guessing::add);
-            int tokens = launched.stream().mapToInt(row -> row.to() - row.from()).sum();
+            int tokens =
+                    launched.stream().mapToInt(row -> row.to() - row.from()).sum();
             made.clock.advance(1_000_000 + 100_000L * tokens);
         };
         return made;

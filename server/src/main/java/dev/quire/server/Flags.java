@@ -84,6 +84,11 @@ public final class Flags {
                     "idle time after which a stream gets a comment, 0 = never (default: %s)"),
             Flag.one("--error-style", "STYLE", "vllm", "vllm or openai: the shape of error bodies (default: %s)"),
             Flag.one("--shutdown-timeout", "SECONDS", "30", "time for running requests after SIGTERM (default: %s)"),
+            Flag.one(
+                    "--record-arrivals",
+                    "FILE",
+                    "",
+                    "append when each request came and its lengths, never its text, for quire bench to replay"),
             Flag.off("--offline", "never use the network to find the model"),
             Flag.off("--help", "print this text"));
 
@@ -127,6 +132,7 @@ public final class Flags {
                 load(),
                 scheduling(),
                 edge(),
+                line.path("--record-arrivals"),
                 Map.copyOf(environment));
     }
 

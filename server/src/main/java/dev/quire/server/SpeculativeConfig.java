@@ -60,7 +60,8 @@ final class SpeculativeConfig {
         try {
             tree = MAPPER.readTree(value);
         } catch (JacksonException e) {
-            throw new IllegalArgumentException("'" + value + "' is neither none nor JSON: " + e.getOriginalMessage(), e);
+            throw new IllegalArgumentException(
+                    "'" + value + "' is neither none nor JSON: " + e.getOriginalMessage(), e);
         }
         if (!tree.isObject()) {
             throw new IllegalArgumentException(
