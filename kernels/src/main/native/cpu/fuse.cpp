@@ -122,7 +122,7 @@ void split_linear(LinearJob& job, int threads) {
   job.units = job.gate != nullptr ? job.gate->inner / kGroup : (job.tiles + job.unit_tiles - 1) / job.unit_tiles;
   // Items small enough to balance, large enough to be worth the counter; with few rows they are read from memory, which
   // likes long runs.
-  job.rows_per_item = job.rows <= 192 ? job.rows : 128;
+  job.rows_per_item = job.rows <= kManyRows + kManyRows / 2 ? job.rows : kManyRows;
   const int64_t row_items = (job.rows + job.rows_per_item - 1) / job.rows_per_item;
   const int64_t wanted =
       threads == 1 ? 1 : std::max<int64_t>(1, threads * (job.rows < kManyRows ? 4 : 32) / row_items);

@@ -66,9 +66,11 @@ static void roped_units(const LinearJob& job, const QuantisedRows& q, int64_t un
 }
 
 static void linear(const LinearJob& job, const QuantisedRows& q, int64_t item, float* scratch) {
-  const int64_t first = item % job.unit_items * job.units_per_item;
+  // Items in a row share the weights, which come from far away; the rows are near.
+  const int64_t row_items = job.items / job.unit_items;
+  const int64_t first = item / row_items * job.units_per_item;
   const int64_t last = first + job.units_per_item < job.units ? first + job.units_per_item : job.units;
-  const int64_t begin = item / job.unit_items * job.rows_per_item;
+  const int64_t begin = item % row_items * job.rows_per_item;
   const int64_t end = begin + job.rows_per_item < job.rows ? begin + job.rows_per_item : job.rows;
   if (job.gate == nullptr && job.rope == nullptr) {
     const Sink out = {job.out, job.out_cols, 0, 0};
