@@ -23,7 +23,8 @@ class SpeculatorTest {
         made.runner.onLaunch = batch -> {
             launched = List.copyOf(batch.rows());
             launched.stream().filter(row -> row.drafts() > 0).forEach(guessing::add);
-            int tokens = launched.stream().mapToInt(row -> row.to() - row.from()).sum();
+            int tokens =
+                    launched.stream().mapToInt(row -> row.to() - row.from()).sum();
             made.clock.advance(1_000_000 + 100_000L * tokens);
         };
         return made;
@@ -169,7 +170,8 @@ class SpeculatorTest {
         HandEngine.Reader r = run(first);
         int[] conversation = IntStream.concat(IntStream.of(first.prompt()), IntStream.of(r.output(0)))
                 .toArray();
-        int cached = run(request(conversation, 1, 100, 0, 1, -1)).usage.cachedTokens();
+        run(request(conversation, 1, 100, 0, 1, -1));
+        int cached = hand.finished.getLast().usage().cachedTokens();
 
         assertThat(guessing).isNotEmpty();
         assertThat(cached).isBetween(150, 159);
