@@ -101,7 +101,7 @@ final class OverheadBench implements Callable<Integer> {
         List<String> flags = new ArrayList<>(List.of(
                 "--port",
                 "0",
-                "--max-num-seqs",
+                "--speculative-config", "none", "--max-num-seqs",
                 Integer.toString(streams),
                 "--max-model-len",
                 "2048",
