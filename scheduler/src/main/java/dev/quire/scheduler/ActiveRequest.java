@@ -37,7 +37,13 @@ final class ActiveRequest {
     long takenAtPause;
     volatile boolean finished;
 
-    ActiveRequest(GenerationRequest spec, int maxTokens, long arrival, long arrivedNanos, EngineConfig config, NewsRound news) {
+    ActiveRequest(
+            GenerationRequest spec,
+            int maxTokens,
+            long arrival,
+            long arrivedNanos,
+            EngineConfig config,
+            NewsRound news) {
         this.spec = spec;
         this.maxTokens = maxTokens;
         this.arrival = arrival;

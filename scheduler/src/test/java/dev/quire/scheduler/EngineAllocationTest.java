@@ -22,8 +22,7 @@ class EngineAllocationTest {
     /** Of a step's statistics; the one object that a step leaves. */
     private static final int STATISTICS = 96;
 
-    private static final ThreadMXBean THREADS =
-            ManagementFactory.getPlatformMXBean(ThreadMXBean.class);
+    private static final ThreadMXBean THREADS = ManagementFactory.getPlatformMXBean(ThreadMXBean.class);
 
     /** Draws token 1 for everybody. */
     private static final class Ones implements ModelRunner, ModelRunner.Pending, StepOutput {
@@ -72,8 +71,7 @@ class EngineAllocationTest {
         EngineConfig config = EngineConfig.DEFAULTS.withSpeculation(Speculation.NONE);
         Engine engine = new Engine(new Ones(), config, new FcfsPolicy(), EngineListener.NONE, System::nanoTime);
         List<Generation> generations = new ArrayList<>();
-        SamplingParams params = new SamplingParams(
-                0, 1, 0, 0, 1, 0, 0, 0, logprobs, false, new int[0], new float[0]);
+        SamplingParams params = new SamplingParams(0, 1, 0, 0, 1, 0, 0, 0, logprobs, false, new int[0], new float[0]);
         for (int i = 0; i < sequences; i++) {
             GenerationRequest request = new GenerationRequest(
                     "r", HandEngine.prompt((char) ('a' + i), PROMPT), params, 1, 3000, 0, new int[] {2}, 0, null);
