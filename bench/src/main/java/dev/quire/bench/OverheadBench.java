@@ -101,6 +101,8 @@ final class OverheadBench implements Callable<Integer> {
         List<String> flags = new ArrayList<>(List.of(
                 "--port",
                 "0",
+                "--speculative-config",
+                "none",
                 "--max-num-seqs",
                 Integer.toString(streams),
                 "--max-model-len",

@@ -44,7 +44,29 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
         private int scoresTo;
         private int scoreLogprobs;
 
-        /** A row without guesses; the arguments are what the methods of their names say. */
+        /** A row; the arguments are what the methods of their names say. */
+        public Row(
+                int[] tokens,
+                int from,
+                int to,
+                BlockTable blocks,
+                List<Draw> samples,
+                int drafts,
+                int scoresFrom,
+                int scoresTo,
+                int scoreLogprobs) {
+            this.tokens = tokens;
+            this.from = from;
+            this.to = to;
+            this.blocks = blocks;
+            this.samples = samples;
+            this.drafts = drafts;
+            this.scoresFrom = scoresFrom;
+            this.scoresTo = scoresTo;
+            this.scoreLogprobs = scoreLogprobs;
+        }
+
+        /** A row without guesses. */
         public Row(
                 int[] tokens,
                 int from,
@@ -54,14 +76,7 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
                 int scoresFrom,
                 int scoresTo,
                 int scoreLogprobs) {
-            this.tokens = tokens;
-            this.from = from;
-            this.to = to;
-            this.blocks = blocks;
-            this.samples = samples;
-            this.scoresFrom = scoresFrom;
-            this.scoresTo = scoresTo;
-            this.scoreLogprobs = scoreLogprobs;
+            this(tokens, from, to, blocks, samples, 0, scoresFrom, scoresTo, scoreLogprobs);
         }
 
         /** Makes this a row without guesses and without scores. */

@@ -19,7 +19,8 @@ class EngineAllocationTest {
     /** Long, so that no array of tokens or blocks has to grow while it is counted. */
     private static final int PROMPT = 5000;
 
-    private static final int MOST_PER_STEP = 96;
+    /** Of a step's statistics; the one object that a step leaves. */
+    private static final int STATISTICS = 96;
 
     private static final ThreadMXBean THREADS = ManagementFactory.getPlatformMXBean(ThreadMXBean.class);
 
@@ -65,7 +66,7 @@ class EngineAllocationTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1, -1", "32, -1", "64, -1", "32, 0"})
+    @CsvSource({"16, -1", "32, -1", "64, -1", "32, 0"})
     void aStepLeavesItsStatisticsAndNothingForItsTokens(int sequences, int logprobs) {
         EngineConfig config = EngineConfig.DEFAULTS.withSpeculation(Speculation.NONE);
         Engine engine = new Engine(new Ones(), config, new FcfsPolicy(), EngineListener.NONE, System::nanoTime);
@@ -86,7 +87,9 @@ class EngineAllocationTest {
         }
 
         assertThat(read[sequences - 1]).isGreaterThanOrEqualTo(STEPS);
-        assertThat((double) allocated / STEPS).as("bytes a step").isLessThanOrEqualTo(MOST_PER_STEP);
+        // The JVM itself may allocate once for what it links late; no object has less than 16 bytes.
+        double perToken = (allocated - (double) STEPS * STATISTICS) / STEPS / sequences;
+        assertThat(perToken).as("bytes a token").isLessThan(1);
     }
 
     /** One step, and all that it has drawn is read; the bytes that the step itself took. */

@@ -401,4 +401,43 @@ class EngineTest {
         }
         assertThat(slow.output(0)).isEqualTo(FakeModel.alone(slow.request, 0, 75));
     }
+
+    /** An engine with a stream whose steps are known, so that prompts may join them. */
+    private HandEngine.Reader streaming() {
+        HandEngine.Reader stream = hand.submit(HandEngine.request(HandEngine.prompt('a', 3), 60));
+        for (int i = 0; i < 20; i++) {
+            hand.turn();
+            stream.read();
+        }
+        return stream;
+    }
+
+    @Test
+    void whoComesWhileAStepIsComputedIsInTheNext() {
+        HandEngine.Reader stream = streaming();
+        List<String> log = new ArrayList<>();
+        hand.runner.log = log;
+        hand.runner.atAwait = () -> {
+            hand.runner.atAwait = () -> {};
+            hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1));
+        };
+        hand.turn();
+
+        assertThat(log).hasSize(1);
+        assertThat(log.getFirst()).contains("b0-2");
+        assertThat(stream.ended()).isFalse();
+    }
+
+    @Test
+    void readersAreToldWhenTheDeviceHasItsNextStep() {
+        HandEngine.Reader stream = streaming();
+        List<Boolean> busy = new ArrayList<>();
+        stream.generation.onNews(() -> busy.add(hand.runner.inFlight));
+        for (int i = 0; i < 5; i++) {
+            hand.turn();
+            stream.read();
+        }
+
+        assertThat(busy).hasSize(5).doesNotContain(false);
+    }
 }
