@@ -205,6 +205,12 @@ public final class Flags {
             description = "time for running requests after SIGTERM (default: ${DEFAULT-VALUE})")
     private int drain;
 
+    @Option(
+            names = "--record-arrivals",
+            paramLabel = "FILE",
+            description = "append when each request came and its lengths, never its text, for quire bench to replay")
+    private @Nullable Path recordArrivals;
+
     @Option(names = "--offline", description = "never use the network to find the model")
     private boolean offline;
 
@@ -347,6 +353,7 @@ public final class Flags {
                         Duration.ofSeconds(clientTimeout),
                         Duration.ofSeconds(sseKeepAlive),
                         errorStyle.equals("openai")),
+                recordArrivals,
                 Map.copyOf(environment));
     }
 
