@@ -113,7 +113,6 @@ final class ModesBench implements Callable<Integer> {
     private void measure(Workload shape, List<OwnServer> servers) throws IOException, InterruptedException {
         long tokens = load.promptSeed();
         List<Measurement> measurements = new ArrayList<>();
-        long tokens = load.promptSeed(); // the same prompts for all
         for (OwnServer server : servers) {
             Target target = new Target(server.address(), null);
             Measurement measurement = load.measurement(target, target.firstModel(), tokens);
