@@ -9,7 +9,9 @@ import java.util.OptionalLong;
 /** Decides the KV cache's element type and size. */
 final class KvSizing {
     static final double SHARE = 0.4;
-    static final long CEILING = 4L << 30; // a start without flags should not claim a large machine's memory
+    // A start without flags should not claim a large machine's memory, nor more than a busy small server fills:
+    static final long CEILING = 4L << 30;
+    static final int POSITIONS = 40 * 1024;
     static final long MAX_BLOCKS = 1 << 21; // each has a few dozen bytes of books on the Java heap
     static final long UNKNOWN = 1L << 30; // where the machine does not say what it has
 
@@ -48,7 +50,8 @@ final class KvSizing {
         if (bytes == 0) {
             long wanted = Math.multiplyExact(block, perSequence * options.maxSequences());
             long one = Math.multiplyExact(block, perSequence);
-            bytes = Math.min(Math.min(share, wanted), Math.max(CEILING, one));
+            long ceiling = Math.min(CEILING, Math.multiplyExact(block, POSITIONS / options.blockTokens()));
+            bytes = Math.min(Math.min(share, wanted), Math.max(ceiling, one));
         }
         long blocks = Math.min(bytes / block, Math.min(MAX_BLOCKS, Integer.MAX_VALUE / options.blockTokens()));
         if (blocks < perSequence) {

@@ -35,6 +35,14 @@ class KvSizingTest {
     }
 
     @Test
+    void claimsNoMorePositionsThanABusySmallServerFills() {
+        assertThat(blocks(0, 1 << 14, 1L << 50)).isEqualTo(KvSizing.POSITIONS / 16);
+        assertThat(blocks(BLOCK * 5000, 8, 0)).isEqualTo(5000);
+        KvConfig one = KvSizing.size(SHAPE, options(0, 8), 4 * KvSizing.POSITIONS, OptionalLong.of(1L << 50));
+        assertThat(one.blocks()).isEqualTo(4 * KvSizing.POSITIONS / 16);
+    }
+
+    @Test
     void refusesACacheTooSmallForOneSequenceAndSaysWhatToSet() {
         assertThatThrownBy(() -> blocks(BLOCK * 6, 8, 0))
                 .isInstanceOf(IllegalArgumentException.class)

@@ -60,7 +60,7 @@ public final class Flags {
                     "--kv-cache-memory-bytes",
                     "SIZE",
                     "0",
-                    "size of the KV cache, 512M style accepted (default: a share of the memory left)"),
+                    "size of the KV cache, 512M style accepted (default: a share of the memory left, 40k tokens at most)"),
             Flag.one("--kv-cache-dtype", "TYPE", "auto", "auto, f16 or f32 (default: %s)"),
             Flag.one("--block-size", "TOKENS", "16", "tokens in a KV block, a multiple of 16 (default: %s)"),
             Flag.on("--enable-prefix-caching", "share computed prefixes (default: on)"),
