@@ -21,13 +21,28 @@ class SpeculatorTest {
     private HandEngine engine(Speculation speculation, ModelRunner.Limits limits) {
         HandEngine made = new HandEngine(HandEngine.CONFIG.withSpeculation(speculation), new FcfsPolicy(), limits);
         made.runner.onLaunch = batch -> {
-            launched = List.copyOf(batch.rows());
+            launched = batch.rows().stream().map(SpeculatorTest::copy).toList();
             launched.stream().filter(row -> row.drafts() > 0).forEach(guessing::add);
             int tokens =
                     launched.stream().mapToInt(row -> row.to() - row.from()).sum();
             made.clock.advance(1_000_000 + 100_000L * tokens);
         };
         return made;
+    }
+
+    /** Rows are used again for other steps. */
+    private static Batch.Row copy(Batch.Row row) {
+        Batch.Row copy = new Batch.Row(
+                row.tokens(),
+                row.from(),
+                row.to(),
+                row.blocks(),
+                List.copyOf(row.samples()),
+                row.scoresFrom(),
+                row.scoresTo(),
+                row.scoreLogprobs());
+        copy.guess(row.drafts());
+        return copy;
     }
 
     /** A request that makes the model repeat itself. */
