@@ -25,7 +25,7 @@ final class RowPrice {
 
     /** Learns from a step of so many rows, all of one token. */
     void observe(int count, long took) {
-        double y = weight == 0 ? took : Math.min(took, HICCUP * step(count));
+        double y = weight == 0 ? (double) took : Math.min((double) took, HICCUP * step(count));
         weight = KEEP * weight + 1;
         rows = KEEP * rows + count;
         nanos = KEEP * nanos + y;
