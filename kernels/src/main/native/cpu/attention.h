@@ -45,6 +45,17 @@ QR_INLINE F load_kv_n(uint64_t cache, int64_t at, int n) {
   }
 }
 
+/// Fetches this head's part of the blocks that hold positions [from, to): blocks lie anywhere in memory, and a processor
+/// does not foresee where the next one is.
+template <bool kHalf>
+QR_INLINE void prefetch_blocks(const AttentionItem& it, uint64_t cache, int64_t from, int64_t to) {
+  const int64_t bytes = (int64_t)it.dim * it.block_tokens * (kHalf ? 2 : 4);
+  for (int64_t p = from; p < to; p += it.block_tokens) {
+    const char* block = (const char*)cache + it.block_at(p) * (kHalf ? 2 : 4);
+    for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(block + line);
+  }
+}
+
 /// Dot products of kRows rows with kAttentionCols vectors of 16 positions; columns past `end` repeat the last one.
 template <bool kHalf, int kRows>
 QR_INLINE void score_block(const AttentionItem& it, const float* q, float* scores, int64_t position,
@@ -138,6 +149,7 @@ QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64
   for (int64_t p = from; p < to;) {
     const int64_t offset = p % it.block_tokens;
     const int64_t end = p - offset + it.block_tokens < to ? p - offset + it.block_tokens : to;
+    if (row == 0 && d == 0 && end < to) prefetch_blocks<kHalf>(it, it.job.op->v_cache, end, end + 1);
     int64_t at = it.block_at(p) + offset * it.dim + d;
     for (; p < end; p++, at += it.dim) {
       F v[kVectors];
@@ -199,7 +211,12 @@ template <bool kHalf>
 static void attend(const AttentionItem& it) {
   constexpr int64_t width = kAttentionCols * 16;
   const int64_t end = it.to(it.rows - 1);
-  for (int64_t p = it.base; p < end; p += width) score_columns<kHalf>(it, p);
+  for (int64_t p = it.base; p < end; p += width) {
+    const int64_t ahead = p + width < end ? p + 2 * width < end ? p + 2 * width : end : p + width;
+    prefetch_blocks<kHalf>(it, it.job.op->k_cache, p + width, ahead);
+    score_columns<kHalf>(it, p);
+  }
+  prefetch_blocks<kHalf>(it, it.job.op->v_cache, it.base, it.base + 1);
   for (int row = 0; row < it.rows; row += kScoreRows) {
     const int n = it.rows - row < kScoreRows ? it.rows - row : kScoreRows;
     float total[kScoreRows];
@@ -215,6 +232,10 @@ static void attend(const AttentionItem& it) {
       for (int d = 0; d < it.dim; d += 16) {
         const int lanes = it.dim - d < 16 ? it.dim - d : 16;
         store_n(out + d, mul(load_n(in + d, lanes), inverse), lanes);
+      }
+      if (it.job.feeds != nullptr) {
+        const int64_t groups = it.dim / kGroup;
+        quantise(*it.job.feeds, it.job.feeds->q, out, it.token(row + r), head * groups, groups);
       }
     }
   }

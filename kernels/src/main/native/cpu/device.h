@@ -44,6 +44,11 @@ struct Prepared {
   const QrOp* op;
   LinearJob linear;
   AttentionJob attention;
+  // How it is joined with its neighbours (fuse.cpp):
+  bool absorbed;            // done by the operation before or behind
+  bool fed;                 // a linear operation whose quantised input the operation before makes
+  const LinearJob* feeds;   // takes the rows of this norm, gate or attention, quantised
+  const QrRmsNorm* norm;    // of a linear operation with few rows: every worker norms them for itself
 };
 
 struct Device {
@@ -56,10 +61,22 @@ struct Device {
   std::vector<Prepared> list;
   std::vector<AttentionTile> tiles;
   Scratch quantised;
+  int64_t quantised_area = 0;  // bytes of each of the two areas that linear operations use in turn
 };
 
 /// Checks the list and the step, and prepares dev.list; QR_OK or a failure.
 int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step);
+
+/// Joins operations of dev.list with their neighbours, so that values are used while they are in the cache and the
+/// workers meet less often. What is computed stays the same, bit for bit.
+void fuse(Device& dev);
+
+/// Bytes of the quantised input of a linear operation, and the same laid out at an address.
+int64_t quantised_bytes(const LinearJob& job);
+QuantisedRows place_quantised(const LinearJob& job, uint8_t* at);
+
+/// Cuts the work of a linear operation into items.
+void split_linear(LinearJob& job, int threads);
 
 /// Runs dev.list; called by each worker.
 void run_list(Device& dev, Worker& worker);

@@ -72,45 +72,62 @@ QR_INLINE void prepare_head(const QrRopeKv& op, int flags, const float* in, uint
   }
 }
 
-/// Key to [D, block_tokens] at column `offset`, value to [block_tokens, D] at row `offset`, of one head of a block.
-QR_INLINE void store_kv(const QrRopeKv& op, int64_t block_head, int offset, const float* key,
-                        const float* value, float* scratch) {
+/// A key to [D, block_tokens] at column `offset` of one head of a block. scratch: D rounded up to 16 halves.
+QR_INLINE void store_key(const QrRopeKv& op, int64_t block_head, int offset, const float* key, float* scratch) {
   const int d = op.head_dim, bt = op.block_tokens;
-  const int64_t at = block_head * d * bt;
+  const int64_t at = block_head * d * bt + offset;
   if (op.kv_type == QR_F32) {
-    float* k = (float*)op.k_cache + at + offset;
+    float* k = (float*)op.k_cache + at;
     for (int i = 0; i < d; i++) k[(int64_t)i * bt] = key[i];
-    memcpy((float*)op.v_cache + at + (int64_t)offset * d, value, (size_t)d * sizeof(float));
     return;
   }
-  uint16_t* k = (uint16_t*)op.k_cache + at + offset;
-  uint16_t* v = (uint16_t*)op.v_cache + at + (int64_t)offset * d;
-  uint16_t* halves = (uint16_t*)scratch;
+  uint16_t *k = (uint16_t*)op.k_cache + at, *halves = (uint16_t*)scratch;
   for (int i = 0; i < d; i += 16) {
     const int n = d - i < 16 ? d - i : 16;
     store_f16_n(halves + i, load_n(key + i, n), n);
-    store_f16_n(v + i, load_n(value + i, n), n);
   }
   for (int i = 0; i < d; i++) k[(int64_t)i * bt] = halves[i];
 }
 
-static void rope_kv(const QrRopeKv& op, const QrStep& step, int flags, int64_t t, float* scratch) {
+/// A value to [block_tokens, D] at row `offset` of one head of a block.
+QR_INLINE void store_value(const QrRopeKv& op, int64_t block_head, int offset, const float* value) {
   const int d = op.head_dim;
-  const float* row = (const float*)op.qkv + t * (op.heads + 2 * op.kv_heads) * d;
+  const int64_t at = (block_head * op.block_tokens + offset) * d;
+  if (op.kv_type == QR_F32) {
+    memcpy((float*)op.v_cache + at, value, (size_t)d * sizeof(float));
+    return;
+  }
+  for (int i = 0; i < d; i += 16) {
+    const int n = d - i < 16 ? d - i : 16;
+    store_f16_n((uint16_t*)op.v_cache + at + i, load_n(value + i, n), n);
+  }
+}
+
+/// One head of a token's queries, keys and values, counted through all of them. scratch: 2 D + 32 floats.
+static void rope_head(const QrRopeKv& op, const QrStep& step, int flags, int64_t t, int head, const float* in,
+                      float* scratch) {
+  const int d = op.head_dim;
   const float* cosines = (const float*)op.cos_sin + (int64_t)step.position[t] * op.rotary_dim;
-  float* q_out = (float*)op.q_out + t * op.heads * d;
-  for (int h = 0; h < op.heads; h++) {
-    prepare_head(op, flags, row + h * d, op.q_norm, cosines, q_out + h * d);
+  if (head < op.heads) {
+    prepare_head(op, flags, in, op.q_norm, cosines, (float*)op.q_out + (t * op.heads + head) * d);
+    return;
   }
   const int64_t slot = step.slot[t];
   if (slot < 0) return;
-  const int64_t block = slot / op.block_tokens;
-  const int offset = (int)(slot % op.block_tokens);
-  const float *keys = row + op.heads * d, *values = keys + op.kv_heads * d;
-  for (int h = 0; h < op.kv_heads; h++) {
-    prepare_head(op, flags, keys + h * d, op.k_norm, cosines, scratch);
-    store_kv(op, block * op.kv_heads + h, offset, scratch, values + h * d, scratch + d);
+  const int kv = (head - op.heads) % op.kv_heads, offset = (int)(slot % op.block_tokens);
+  const int64_t block_head = slot / op.block_tokens * op.kv_heads + kv;
+  if (head >= op.heads + op.kv_heads) {
+    store_value(op, block_head, offset, in);
+    return;
   }
+  prepare_head(op, flags, in, op.k_norm, cosines, scratch);
+  store_key(op, block_head, offset, scratch, scratch + d);
+}
+
+static void rope_kv(const QrRopeKv& op, const QrStep& step, int flags, int64_t t, float* scratch) {
+  const int heads = op.heads + 2 * op.kv_heads;
+  const float* row = (const float*)op.qkv + t * heads * op.head_dim;
+  for (int h = 0; h < heads; h++) rope_head(op, step, flags, t, h, row + (int64_t)h * op.head_dim, scratch);
 }
 
 static Scan scan(const float* x, int64_t n, float* block_max) {

@@ -33,18 +33,28 @@ struct LinearPart {
   int column;  // of out
 };
 
+/// A linear operation. Its work is cut along the outputs into units, and along the rows.
 struct LinearJob {
   const float* x;
   float* out;
   const float* bias;
   LinearPart parts[3];
   int n_parts, rows, in_cols, out_cols;
-  bool add, high;
+  bool add, high, quantised;
   QuantisedRows q;
-  int64_t tiles;                    // of all parts
-  int tiles_per_item, rows_per_item;
-  int64_t tile_items, items;
+  // What is done with a unit of the outputs while the cache holds them, instead of writing them to `out`:
+  const QrGated* gate;     // a unit is 32 outputs of gate and up each
+  const QrRopeKv* rope;    // a unit is a head of queries, keys or values
+  const QrStep* step;      // where rope is there
+  int rope_flags;
+  const LinearJob* feeds;  // takes what the gate gives, quantised
+  int64_t tiles;           // of all parts
+  int unit_tiles, units_per_item, rows_per_item;
+  int64_t units, unit_items, items;
 };
+
+/// Rows that a fused unit is computed for at a time: few enough for the first cache.
+constexpr int kFusedRows = 32;
 
 struct AttentionTile {
   int32_t sequence, first, count;  // query tokens [first, first + count)
@@ -57,6 +67,7 @@ struct AttentionJob {
   int32_t n_tiles;
   int heads_per_item, splits;  // query heads of a kv head: splits * heads_per_item cover the group
   int64_t items;
+  const LinearJob* feeds;  // takes the output, quantised
 };
 
 struct Scan {
@@ -70,8 +81,11 @@ constexpr int kScanBlock = 64;
 constexpr int kSumBlock = 1024;
 
 struct Kernels {
-  void (*quantise)(const LinearJob& job, int64_t row);
-  void (*linear)(const LinearJob& job, int64_t item);
+  /// Puts groups [first, first + n) of a row, whose values begin at x, into the form that the job's weights want.
+  void (*quantise)(const LinearJob& job, const QuantisedRows& q, const float* x, int64_t row, int64_t first,
+                   int64_t n);
+  /// scratch: linear_scratch_floats.
+  void (*linear)(const LinearJob& job, const QuantisedRows& q, int64_t item, float* scratch);
   void (*rms_norm)(const float* x, const float* weight, float* out, int cols, float eps);
   void (*gated)(const float* gate_up, float* out, int inner, int activation);
   void (*rope_kv)(const QrRopeKv& op, const QrStep& step, int flags, int64_t token, float* scratch);
@@ -82,6 +96,12 @@ struct Kernels {
   void (*weigh)(const float* x, int64_t n, float largest, float temperature, float* weights,
                 float* block_sums);
 };
+
+/// Floats that a fused linear operation needs beside its operands.
+static inline int64_t linear_scratch_floats(const LinearJob& job) {
+  if (job.gate != nullptr) return kFusedRows * 2 * kGroup;
+  return job.rope != nullptr ? (kFusedRows + 2) * (int64_t)job.rope->head_dim + 32 : 0;
+}
 
 /// Floats in a row of attention scores over `positions` positions, for any level.
 static inline int64_t score_stride(int64_t positions) { return round_up(positions, 64) + 64 + 16; }

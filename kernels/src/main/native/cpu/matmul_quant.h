@@ -3,16 +3,16 @@
 
 namespace quire::QR_LEVEL {
 
+/// Bytes by which weights are fetched ahead of their use, into the tiles that follow: what hides the memory's latency.
+constexpr int64_t kPrefetch = 4096;
+
 /// Adding it to an integer below 2^22 in magnitude gives the bits of the float 12582912 + integer.
 constexpr int32_t kMagicBits = 0x4B400000;
 constexpr float kMagic = 12582912.0f;
 
 /// The scale of a group, its low two bits cleared so that scale * kMagic is exact; NaN when a value is not finite.
 QR_INLINE float group_scale(F a, F b, float levels, float* inverse) {
-  int32_t lane[16];
-  store_int(lane, max_bits(abs_bits(a), abs_bits(b)));
-  int32_t bits = 0;
-  for (int i = 0; i < 16; i++) bits = lane[i] > bits ? lane[i] : bits;
+  const int32_t bits = largest_int(max_bits(abs_bits(a), abs_bits(b)));
   *inverse = 0.0f;
   if (bits >= 0x7f800000) return bits_to_float(0x7fc00000);
   const float magnitude = bits_to_float((uint32_t)bits);
@@ -21,57 +21,60 @@ QR_INLINE float group_scale(F a, F b, float levels, float* inverse) {
   return bits_to_float(float_to_bits(magnitude / levels) & ~3u);
 }
 
-/// Codes of 32 values; returns the sums of the first and of the second 16 in sums[0] and sums[1].
-QR_INLINE void quantise_group(F a, F b, float inverse, int8_t* codes, int8_t* low, int32_t* sums) {
-  const F half[2] = {a, b};
-  for (int h = 0; h < 2; h++) {
-    const I q = inverse == 0.0f ? set1_int(0) : round_int(mul(half[h], set1(inverse)));
-    int32_t lane[16];
-    store_int(lane, q);
-    sums[h] = 0;
-    for (int i = 0; i < 16; i++) sums[h] += lane[i];
-    if (low == nullptr) {
-      store_bytes(codes + 16 * h, q);
-      continue;
-    }
-    for (int i = 0; i < 16; i++) {
-      const int8_t small = (int8_t)(uint8_t)(lane[i] & 255);
-      low[16 * h + i] = small;
-      codes[16 * h + i] = (int8_t)((lane[i] - small) / 256);
+QR_INLINE I codes_of(F x, float inverse) {
+  return inverse == 0.0f ? set1_int(0) : round_int(mul(x, set1(inverse)));
+}
+
+/// Splits 15-bit codes into a high and a low byte: code = 256 high + low.
+QR_INLINE void store_planes(I codes, int8_t* high, int8_t* low) {
+  int32_t lane[16];
+  store_int(lane, codes);
+  for (int i = 0; i < 16; i++) {
+    low[i] = (int8_t)(uint8_t)(lane[i] & 255);
+    high[i] = (int8_t)((lane[i] - low[i]) / 256);
+  }
+}
+
+/// Quantises group g of a row, of which a and b are the values.
+QR_INLINE void quantise_group(const LinearJob& job, const QuantisedRows& q, int64_t row, int64_t g, F a, F b) {
+  const int64_t at = row / kRowBlock * (job.in_cols / kGroup) + g, in_block = row % kRowBlock;
+  const int64_t code = (at * kRowBlock + in_block) * kGroup;
+  float inverse;
+  const float scale = group_scale(a, b, job.high ? 32639.0f : 127.0f, &inverse);
+  const I first = codes_of(a, inverse), second = codes_of(b, inverse);
+  if (job.high) {
+    store_planes(first, q.codes + code, q.low + code);
+    store_planes(second, q.codes + code + 16, q.low + code + 16);
+  } else {
+    store_bytes(q.codes + code, first);
+    store_bytes(q.codes + code + 16, second);
+  }
+  const int32_t sum = sum_int(add(first, second));
+  float* factors = q.factors + at * 4 * kRowBlock + in_block;
+  factors[0] = scale;
+  factors[kRowBlock] = -(scale * kMagic);
+  factors[2 * kRowBlock] = scale * (float)sum;
+  for (int p = 0; p < job.n_parts; p++) {
+    if (q.starts[p] == nullptr) continue;
+    const int32_t base = job.high ? 0 : kMagicBits, zero = q.zero[p];
+    int32_t* starts = q.starts[p] + at * 2 * kRowBlock + in_block;
+    if (job.parts[p].format->scales_per_group == 2) {
+      const int32_t of_second = sum_int(second);
+      starts[0] = base - zero * (sum - of_second);
+      starts[kRowBlock] = base - zero * of_second;
+    } else {
+      starts[0] = base - zero * sum;
     }
   }
 }
 
-static void quantise(const LinearJob& job, int64_t row) {
-  const int64_t groups = job.in_cols / kGroup, block = row / kRowBlock, in_block = row % kRowBlock;
-  const float* x = job.x + row * job.in_cols;
-  for (int64_t g = 0; g < groups; g++) {
-    const F a = load(x + g * kGroup), b = load(x + g * kGroup + 16);
-    const int64_t at = block * groups + g;
-    const int64_t code = (at * kRowBlock + in_block) * kGroup;
-    float inverse;
-    int32_t sums[2];
-    const float scale = group_scale(a, b, job.high ? 32639.0f : 127.0f, &inverse);
-    quantise_group(a, b, inverse, job.q.codes + code, job.high ? job.q.low + code : nullptr, sums);
-    float* factors = job.q.factors + at * 4 * kRowBlock + in_block;
-    factors[0] = scale;
-    factors[kRowBlock] = -(scale * kMagic);
-    factors[2 * kRowBlock] = scale * (float)(sums[0] + sums[1]);
-    for (int p = 0; p < job.n_parts; p++) {
-      if (job.q.starts[p] == nullptr) continue;
-      const bool halves = job.parts[p].format->scales_per_group == 2;
-      const int32_t base = job.high ? 0 : kMagicBits, zero = job.q.zero[p];
-      int32_t* starts = job.q.starts[p] + at * 2 * kRowBlock + in_block;
-      starts[0] = base - zero * (halves ? sums[0] : sums[0] + sums[1]);
-      starts[kRowBlock] = base - zero * sums[1];
-    }
+static void quantise(const LinearJob& job, const QuantisedRows& q, const float* x, int64_t row, int64_t first,
+                     int64_t n) {
+  for (int64_t g = 0; g < n; g++) {
+    quantise_group(job, q, row, first + g, load(x + g * kGroup), load(x + g * kGroup + 16));
   }
 }
 
-/// One tile's streams.
-struct TileView {
-  const uint8_t *codes, *scales, *minima;
-};
 
 /// The rows of x that a kernel works on, at their first group.
 struct RowView {
@@ -79,15 +82,6 @@ struct RowView {
   const float* factors;
   const int32_t* starts;
 };
-
-template <bool kHalfFloat>
-QR_INLINE F load_factor(const uint8_t* base, int64_t index) {
-  if constexpr (kHalfFloat) {
-    return load_f16((const uint16_t*)base + index * 16);
-  } else {
-    return load((const float*)base + index * 16);
-  }
-}
 
 QR_INLINE int32_t quad(const int8_t* codes, int row, int c) {
   int32_t four;
@@ -100,17 +94,30 @@ template <int kBits, bool kHalfFloat, bool kMinima, int kHalves>
 struct QuantType {
   static constexpr int bits = kBits, halves = kHalves;
   static constexpr bool half_float = kHalfFloat, minima = kMinima;
+  // Bytes of a group's parts (layout.h).
+  static constexpr int64_t codes = 64 * kBits, factors = 16 * (kHalfFloat ? 2 : 4);
+  static constexpr int64_t group = codes + factors * (kHalves + (kMinima ? 1 : 0));
+
+  /// Factors of a group: the scales of its halves, then the minima.
+  QR_INLINE_MEMBER static F load_factors(const uint8_t* group, int index) {
+    const uint8_t* at = group + codes + index * factors;
+    if constexpr (kHalfFloat) {
+      return load_f16((const uint16_t*)at);
+    } else {
+      return load((const float*)at);
+    }
+  }
 };
 
 /// Adds the products of one half (or whole) group to the integer sums.
 template <class T, int kTiles, int kRows>
-QR_INLINE void dot_group(const TileView* tile, int64_t g, int half, const int8_t* x,
+QR_INLINE void dot_group(const uint8_t* const* tile, int half, const int8_t* x,
                          Dot<T::bits> (&sum)[kRows][kTiles]) {
   if constexpr (T::bits == 4) {
     QR_UNROLL for (int c = 0; c < 4; c++) {
       Bytes low[kTiles], high[kTiles];
       QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        const Bytes both = load_bytes(tile[t].codes + g * 256 + c * 64);
+        const Bytes both = load_bytes(tile[t] + c * 64);
         low[t] = low_nibbles(both);
         high[t] = high_nibbles(both);
       }
@@ -127,7 +134,7 @@ QR_INLINE void dot_group(const TileView* tile, int64_t g, int half, const int8_t
       const int c = half * quads + i;
       Bytes w[kTiles];
       QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        w[t] = load_bytes(tile[t].codes + g * 512 + c * 64);
+        w[t] = load_bytes(tile[t] + c * 64);
       }
       QR_UNROLL for (int r = 0; r < kRows; r++) {
         QR_UNROLL for (int t = 0; t < kTiles; t++) sum[r][t].add(w[t], quad(x, r, c));
@@ -138,14 +145,15 @@ QR_INLINE void dot_group(const TileView* tile, int64_t g, int half, const int8_t
 
 /// kTiles x kRows outputs of 16 over all groups.
 template <class T, bool kHigh, int kTiles, int kRows>
-QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&acc)[kRows][kTiles]) {
+QR_INLINE void tile_rows(const uint8_t* (&tile)[kTiles], RowView x, int64_t groups, F (&acc)[kRows][kTiles]) {
   QR_UNROLL for (int r = 0; r < kRows; r++) {
     QR_UNROLL for (int t = 0; t < kTiles; t++) acc[r][t] = zero();
   }
   for (int64_t g = 0; g < groups; g++) {
-    QR_UNROLL for (int t = 0; t < kTiles && kRows <= 2; t++) {
-      __builtin_prefetch(tile[t].codes + g * (T::bits * 64) + 1536);
-      __builtin_prefetch(tile[t].codes + g * (T::bits * 64) + 1600);
+    QR_UNROLL for (int t = 0; t < kTiles; t++) {
+      QR_UNROLL for (int64_t ahead = 0; ahead < T::group; ahead += 64) {
+        __builtin_prefetch(tile[t] + kPrefetch + ahead);
+      }
     }
     QR_UNROLL for (int half = 0; half < T::halves; half++) {
       Dot<T::bits> sum[kRows][kTiles], low[kRows][kTiles];
@@ -157,10 +165,10 @@ QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&ac
           low[r][t].start(start[r]);
         }
       }
-      dot_group<T, kTiles, kRows>(tile, g, half, x.codes, sum);
-      if constexpr (kHigh) dot_group<T, kTiles, kRows>(tile, g, half, x.low, low);
+      dot_group<T, kTiles, kRows>(tile, half, x.codes, sum);
+      if constexpr (kHigh) dot_group<T, kTiles, kRows>(tile, half, x.low, low);
       QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        const F d = load_factor<T::half_float>(tile[t].scales, g * T::halves + half);
+        const F d = T::load_factors(tile[t], half);
         QR_UNROLL for (int r = 0; r < kRows; r++) {
           const F scale = set1(x.factors[r]);
           F value;
@@ -173,13 +181,14 @@ QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&ac
           acc[r][t] = fma(value, d, acc[r][t]);
         }
         if constexpr (T::minima) {
-          const F m = load_factor<T::half_float>(tile[t].minima, g);
+          const F m = T::load_factors(tile[t], T::halves);
           QR_UNROLL for (int r = 0; r < kRows; r++) {
             acc[r][t] = fma(m, set1(x.factors[2 * kRowBlock + r]), acc[r][t]);
           }
         }
       }
     }
+    QR_UNROLL for (int t = 0; t < kTiles; t++) tile[t] += T::group;
     x.codes += kRowBlock * kGroup;
     if (kHigh) x.low += kRowBlock * kGroup;
     x.factors += 4 * kRowBlock;
@@ -188,52 +197,52 @@ QR_INLINE void tile_rows(const TileView* tile, RowView x, int64_t groups, F (&ac
 }
 
 template <class T, bool kHigh, int kTiles, int kRows>
-static void quant_block(const LinearJob& job, const LinearPart& part, int64_t tile_index,
-                        int64_t row) {
+static void quant_block(const TileWork& work, int64_t tile_index, int64_t row) {
+  const LinearJob& job = work.job;
+  const LinearPart& part = work.part;
+  const QuantisedRows& q = work.q;
   const int64_t groups = job.in_cols / kGroup;
   const int64_t block = row / kRowBlock * groups, in_block = row % kRowBlock;
-  TileView tile[kTiles];
-  for (int t = 0; t < kTiles; t++) {
-    const uint8_t* data = part.data + (tile_index + t) * part.tile.bytes;
-    tile[t] = {data, data + part.tile.scales, data + part.tile.minima};
-  }
-  const int32_t* starts = job.q.starts[&part - job.parts];
+  const uint8_t* tile[kTiles];
+  for (int t = 0; t < kTiles; t++) tile[t] = part.data + (tile_index + t) * part.tile.bytes;
+  const int32_t* starts = q.starts[&part - job.parts];
   const int64_t code = (block * kRowBlock + in_block) * kGroup;
-  const RowView x = {job.q.codes + code, kHigh ? job.q.low + code : nullptr,
-                     job.q.factors + block * 4 * kRowBlock + in_block,
+  const RowView x = {q.codes + code, kHigh ? q.low + code : nullptr,
+                     q.factors + block * 4 * kRowBlock + in_block,
                      T::minima ? nullptr : starts + block * 2 * kRowBlock + in_block};
   F acc[kRows][kTiles];
   tile_rows<T, kHigh, kTiles, kRows>(tile, x, groups, acc);
   for (int r = 0; r < kRows; r++) {
-    for (int t = 0; t < kTiles; t++) write_tile(job, part, tile_index + t, row + r, acc[r][t]);
+    for (int t = 0; t < kTiles; t++) write_tile(work, tile_index + t, row + r, acc[r][t]);
   }
 }
 
 template <class T, bool kHigh, int kTiles>
-static void quant_rows(const LinearJob& job, const LinearPart& part, int64_t tile, int64_t row,
-                       int64_t end) {
+static void quant_rows(const TileWork& work, int64_t tile, int64_t row, int64_t end) {
+  if constexpr (kLinearRows >= 8 && kTiles == 1 && !kHigh) {
+    for (; row + 8 <= end; row += 8) quant_block<T, kHigh, kTiles, 8>(work, tile, row);
+  }
   if constexpr (kLinearRows >= 4 && !kHigh) {
-    for (; row + 4 <= end; row += 4) quant_block<T, kHigh, kTiles, 4>(job, part, tile, row);
+    for (; row + 4 <= end; row += 4) quant_block<T, kHigh, kTiles, 4>(work, tile, row);
   }
   if constexpr (kLinearRows >= 2) {
-    for (; row + 2 <= end; row += 2) quant_block<T, kHigh, kTiles, 2>(job, part, tile, row);
+    for (; row + 2 <= end; row += 2) quant_block<T, kHigh, kTiles, 2>(work, tile, row);
   }
-  for (; row < end; row++) quant_block<T, kHigh, kTiles, 1>(job, part, tile, row);
+  for (; row < end; row++) quant_block<T, kHigh, kTiles, 1>(work, tile, row);
 }
 
 template <class T>
-static void quant_tiles(const LinearJob& job, const LinearPart& part, int64_t tile, int64_t tiles_end,
-                        int64_t row, int64_t end) {
+static void quant_tiles(const TileWork& work, int64_t tile, int64_t tiles_end, int64_t row, int64_t end) {
   if constexpr (kLinearTiles >= 2) {
-    for (; !job.high && tile + 2 <= tiles_end; tile += 2) {
-      quant_rows<T, false, 2>(job, part, tile, row, end);
+    for (; !work.job.high && tile + 2 <= tiles_end; tile += 2) {
+      quant_rows<T, false, 2>(work, tile, row, end);
     }
   }
   for (; tile < tiles_end; tile++) {
-    if (job.high) {
-      quant_rows<T, true, 1>(job, part, tile, row, end);
+    if (work.job.high) {
+      quant_rows<T, true, 1>(work, tile, row, end);
     } else {
-      quant_rows<T, false, 1>(job, part, tile, row, end);
+      quant_rows<T, false, 1>(work, tile, row, end);
     }
   }
 }

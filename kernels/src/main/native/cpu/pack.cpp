@@ -95,8 +95,8 @@ void read_group(const Format& f, const uint8_t* row, int64_t index, Group& g) {
   }
 }
 
-void put_codes(const Format& f, const Group& g, int n, int64_t group, uint8_t* codes) {
-  uint8_t* at = codes + group * kGroup * kTileRows * f.code_bits / 8 + n * 4;
+void put_codes(const Format& f, const Group& g, int n, uint8_t* codes) {
+  uint8_t* at = codes + n * 4;
   for (int c = 0; c < 8; c++) {
     for (int j = 0; j < 4; j++) {
       const uint8_t code = g.code[c * 4 + j];
@@ -118,19 +118,16 @@ void pack_plain(const uint8_t* source, int64_t n, int64_t cols, uint8_t* packed)
   }
 }
 
-void put_factors(const Format& f, const TileLayout& layout, const Group& g, int64_t n, int64_t group,
-                 uint8_t* packed) {
-  const int64_t at = group * kTileRows + n;
+void put_factors(const Format& f, const TileLayout& layout, const Group& g, int64_t n, uint8_t* packed) {
   if (f.half_scales) {
-    memcpy(packed + layout.scales + at * 2, &g.half_scale, 2);
-    if (f.minima) memcpy(packed + layout.minima + at * 2, &g.half_minimum, 2);
+    memcpy(packed + layout.scales + n * 2, &g.half_scale, 2);
+    if (f.minima) memcpy(packed + layout.minima + n * 2, &g.half_minimum, 2);
     return;
   }
   for (int s = 0; s < f.scales_per_group; s++) {
-    const int64_t index = (group * f.scales_per_group + s) * kTileRows + n;
-    memcpy(packed + layout.scales + index * 4, &g.scale[s], 4);
+    memcpy(packed + layout.scales + (s * kTileRows + n) * 4, &g.scale[s], 4);
   }
-  if (f.minima) memcpy(packed + layout.minima + at * 4, &g.minimum, 4);
+  if (f.minima) memcpy(packed + layout.minima + n * 4, &g.minimum, 4);
 }
 
 }  // namespace
@@ -156,8 +153,9 @@ void pack_tile(const Format& f, const uint8_t* source, int64_t rows, int64_t col
     for (int64_t g = 0; g < cols / kGroup; g++) {
       Group group;
       read_group(f, source + (first + i) * row_bytes, g, group);
-      put_codes(f, group, static_cast<int>(i), g, out);
-      put_factors(f, layout, group, i, g, out);
+      uint8_t* packed_group = out + g * layout.group;
+      put_codes(f, group, static_cast<int>(i), packed_group);
+      put_factors(f, layout, group, i, packed_group);
     }
   }
 }
@@ -177,13 +175,13 @@ float factor(const Format& f, const uint8_t* base, int64_t index) {
   return f.half_scales ? plain_value(QR_F16, base + index * 2) : plain_value(QR_F32, base + index * 4);
 }
 
-void embed_group(const Format& f, const TileLayout& layout, const uint8_t* tile, int64_t g, int64_t n,
-                 float scale, float* out) {
-  const uint8_t* codes = tile + g * kGroup * kTileRows * f.code_bits / 8 + n * 4;
-  const float minimum = f.minima ? factor(f, tile + layout.minima, g * kTileRows + n) : 0.0f;
+void embed_group(const Format& f, const TileLayout& layout, const uint8_t* group, int64_t n, float scale,
+                 float* out) {
+  const uint8_t* codes = group + n * 4;
+  const float minimum = f.minima ? factor(f, group + layout.minima, n) : 0.0f;
   for (int c = 0; c < 8; c++) {
-    const int64_t part = f.scales_per_group == 2 ? g * 2 + c / 4 : g;
-    const float d = factor(f, tile + layout.scales, part * kTileRows + n);
+    const int64_t half = f.scales_per_group == 2 ? c / 4 : 0;
+    const float d = factor(f, group + layout.scales, half * kTileRows + n);
     for (int j = 0; j < 4; j++) {
       const int byte = codes[(f.code_bits == 8 ? c : c % 4) * 64 + j];
       const int code = f.code_bits == 8 ? byte : c < 4 ? byte & 15 : byte >> 4;
@@ -206,7 +204,7 @@ void embed_row(const Format& f, const QrWeight& weight, int64_t row, float scale
     return;
   }
   for (int64_t g = 0; g < weight.cols / kGroup; g++) {
-    embed_group(f, layout, tile, g, n, scale, out + g * kGroup);
+    embed_group(f, layout, tile + g * layout.group, n, scale, out + g * kGroup);
   }
 }
 

@@ -13,7 +13,7 @@ constexpr int kMaxHeadsPerItem = 4;
 struct Preparation {
   Device& dev;
   const QrStep& step;
-  int64_t quantised_bytes = 0, worker_bytes = 0;
+  int64_t worker_bytes = 0;
 };
 
 int bad(int index, const char* what) { return fail(QR_INVALID, "operation %d: %s", index, what); }
@@ -62,44 +62,6 @@ bool valid_weight(const QrWeight& w) {
          w.cols % f->block_cols == 0;
 }
 
-/// Lays the quantised activations out in the device's scratch.
-void place_quantised(Device& dev, LinearJob& job) {
-  const int64_t blocks = (job.rows + kRowBlock - 1) / kRowBlock;
-  const int64_t groups = blocks * (job.in_cols / kGroup);
-  uint8_t* next = dev.quantised.data();
-  auto take = [&next](int64_t bytes) {
-    uint8_t* taken = next;
-    next += bytes;
-    return taken;
-  };
-  job.q.codes = reinterpret_cast<int8_t*>(take(groups * kRowBlock * kGroup));
-  job.q.low = job.high ? reinterpret_cast<int8_t*>(take(groups * kRowBlock * kGroup)) : nullptr;
-  job.q.factors = reinterpret_cast<float*>(take(groups * kRowBlock * 16));
-  for (int p = 0; p < job.n_parts; p++) {
-    const Format& f = *job.parts[p].format;
-    job.q.zero[p] = f.zero;
-    const bool wanted = f.code_bits != 0 && !f.minima;
-    job.q.starts[p] = wanted ? reinterpret_cast<int32_t*>(take(groups * kRowBlock * 8)) : nullptr;
-  }
-}
-
-int64_t quantised_bytes(const LinearJob& job) {
-  const int64_t blocks = (job.rows + kRowBlock - 1) / kRowBlock;
-  return blocks * (job.in_cols / kGroup) * kRowBlock * (kGroup * 2 + 16 + 8 * 3);
-}
-
-/// Items small enough to balance, large enough to be worth the counter.
-void split_linear(LinearJob& job, int threads) {
-  job.rows_per_item = job.rows <= 192 ? job.rows : 128;
-  const int64_t row_items = (job.rows + job.rows_per_item - 1) / job.rows_per_item;
-  const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, threads * 8 / row_items);
-  int64_t tiles = (job.tiles + wanted - 1) / wanted;
-  tiles = std::max<int64_t>(2, (tiles + 1) / 2 * 2);
-  job.tiles_per_item = static_cast<int>(tiles);
-  job.tile_items = (job.tiles + tiles - 1) / tiles;
-  job.items = job.tile_items * row_items;
-}
-
 int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job) {
   const QrLinear& a = *reinterpret_cast<const QrLinear*>(op.args);
   if (a.n_parts < 1 || a.n_parts > 3 || a.in_cols < 1 || a.out_cols < 1 || !a.x || !a.out) {
@@ -116,7 +78,6 @@ int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job)
   job.add = (op.flags & QR_ADD) != 0;
   job.high = (op.flags & QR_HIGH_PRECISION) != 0;
   int64_t column = 0;
-  bool quantised = false;
   for (int p = 0; p < a.n_parts; p++) {
     const QrWeight& w = a.parts[p];
     if (!valid_weight(w) || w.cols != a.in_cols) return bad(index, "linear: bad weight");
@@ -125,12 +86,9 @@ int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job)
                     tile_count(w.rows),                        w.rows, static_cast<int>(column)};
     column += w.rows;
     job.tiles += job.parts[p].tiles;
-    quantised = quantised || f->code_bits != 0;
+    job.quantised = job.quantised || f->code_bits != 0;
   }
   if (column != a.out_cols) return bad(index, "linear: out_cols is not the sum of the parts' rows");
-  if (job.rows == 0) return QR_OK;
-  split_linear(job, prep.dev.pool.threads());
-  if (quantised) prep.quantised_bytes = std::max(prep.quantised_bytes, quantised_bytes(job));
   return QR_OK;
 }
 
@@ -162,7 +120,7 @@ int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob
   }
   const int splits = (group + heads - 1) / heads;
   job = {&a, &prep.step, prep.dev.tiles.data(), tiles, heads, splits,
-         static_cast<int64_t>(tiles) * a.kv_heads * splits};
+         static_cast<int64_t>(tiles) * a.kv_heads * splits, nullptr};
   const int64_t rows = static_cast<int64_t>(kTileTokens) * heads;
   prep.worker_bytes = std::max(
       prep.worker_bytes, 4 * (2 * (rows + 4) * (a.head_dim + 16) + (rows + 4) * score_stride(longest + 16)));
@@ -239,6 +197,7 @@ int prepare_sample(Preparation& prep, int index, const QrOp& op) {
 
 int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
   if (op.args == 0) return bad(index, "no arguments");
+  out = {};
   out.op = &op;
   switch (op.opcode) {
     case QR_OP_LINEAR: return prepare_linear(prep, index, op, out.linear);
@@ -275,13 +234,26 @@ int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step) {
     status = prepare_op(prep, i, ops[i], dev.list[static_cast<size_t>(i)]);
   }
   if (status != QR_OK) return status;
-  bool enough = dev.quantised.reserve(prep.quantised_bytes);
+  fuse(dev);
+  int64_t quantised = 0;
+  for (const Prepared& entry : dev.list) {
+    if (entry.op->opcode != QR_OP_LINEAR || entry.linear.rows == 0) continue;
+    const LinearJob& job = entry.linear;
+    const int64_t copies = entry.norm != nullptr ? dev.pool.threads() : 1;
+    if (job.quantised) quantised = std::max(quantised, copies * quantised_bytes(job));
+    prep.worker_bytes = std::max(prep.worker_bytes, 4 * (linear_scratch_floats(job) + job.in_cols));
+  }
+  dev.quantised_area = round_up(quantised, 64);
+  bool enough = dev.quantised.reserve(2 * dev.quantised_area);
   for (int i = 0; i < dev.pool.threads(); i++) {
     enough = enough && dev.pool.worker(i).scratch.reserve(prep.worker_bytes);
   }
   if (!enough) return fail(QR_NO_MEMORY, "no memory for the scratch of %d tokens", step->n_tokens);
+  int64_t area = 0;
   for (Prepared& entry : dev.list) {
-    if (entry.op->opcode == QR_OP_LINEAR && entry.linear.rows > 0) place_quantised(dev, entry.linear);
+    if (entry.op->opcode != QR_OP_LINEAR || !entry.linear.quantised) continue;
+    entry.linear.q = place_quantised(entry.linear, dev.quantised.data() + area);
+    area = dev.quantised_area - area;
   }
   return QR_OK;
 }

@@ -38,25 +38,48 @@ void embed(const Run& run, const QrEmbed& a) {
   });
 }
 
-void rms_norm(const Run& run, const QrRmsNorm& a, int flags) {
-  const int64_t rows = (flags & QR_ROWS_LOGITS) != 0 ? run.step.n_logits : run.step.n_tokens;
+void norm_row(const Run& run, const QrRmsNorm& a, int64_t row, float* out) {
+  run.dev.kernels->rms_norm(reinterpret_cast<const float*>(a.x) + row * a.cols,
+                            reinterpret_cast<const float*>(a.weight), out, a.cols, a.eps);
+}
+
+void quantise_row(const Run& run, const LinearJob& job, const QuantisedRows& q, const float* x, int64_t row) {
+  run.dev.kernels->quantise(job, q, x, row, 0, job.in_cols / kGroup);
+}
+
+void rms_norm(const Run& run, const Prepared& entry) {
+  const QrRmsNorm& a = args_of<QrRmsNorm>(*entry.op);
+  const int64_t rows = (entry.op->flags & QR_ROWS_LOGITS) != 0 ? run.step.n_logits : run.step.n_tokens;
   run.dev.pool.parallel(rows, [&](int64_t row) {
-    run.dev.kernels->rms_norm(reinterpret_cast<const float*>(a.x) + row * a.cols,
-                              reinterpret_cast<const float*>(a.weight),
-                              reinterpret_cast<float*>(a.out) + row * a.cols, a.cols, a.eps);
+    float* out = reinterpret_cast<float*>(a.out) + row * a.cols;
+    norm_row(run, a, row, out);
+    if (entry.feeds != nullptr) quantise_row(run, *entry.feeds, entry.feeds->q, out, row);
   });
 }
 
-void linear(const Run& run, const LinearJob& job) {
-  if (job.rows == 0) return;
-  bool quantised = false;
-  for (int p = 0; p < job.n_parts; p++) quantised = quantised || job.parts[p].format->code_bits != 0;
-  if (quantised) {
-    run.dev.pool.parallel(job.rows, [&](int64_t row) { run.dev.kernels->quantise(job, row); });
+/// Norms and quantises the few rows of a linear operation for this worker alone.
+QuantisedRows norm_for_one(const Run& run, const LinearJob& job, const QrRmsNorm& norm) {
+  const int64_t mine = run.worker.index * quantised_bytes(job);
+  const QuantisedRows q = place_quantised(job, reinterpret_cast<uint8_t*>(job.q.codes) + mine);
+  for (int64_t row = 0; row < job.rows; row++) {
+    float* out = reinterpret_cast<float*>(norm.out) + row * norm.cols;
+    float* normed = run.worker.index == 0 ? out : run.scratch();
+    norm_row(run, norm, row, normed);
+    quantise_row(run, job, q, normed, row);
   }
-  run.dev.pool.parallel(job.items, [&](int64_t item) {
-    run.dev.kernels->linear(job, item);
-  });
+  return q;
+}
+
+void linear(const Run& run, const Prepared& entry) {
+  const LinearJob& job = entry.linear;
+  if (job.rows == 0) return;
+  QuantisedRows q = job.q;
+  if (entry.norm != nullptr) {
+    q = norm_for_one(run, job, *entry.norm);
+  } else if (job.quantised && !entry.fed) {
+    run.dev.pool.parallel(job.rows, [&](int64_t row) { quantise_row(run, job, q, job.x + row * job.in_cols, row); });
+  }
+  run.dev.pool.parallel(job.items, [&](int64_t item) { run.dev.kernels->linear(job, q, item, run.scratch()); });
 }
 
 void gated(const Run& run, const QrGated& a) {
@@ -81,8 +104,8 @@ void run_op(const Run& run, const Prepared& entry) {
   switch (op.opcode) {
     case QR_OP_COPY_BLOCKS: return copy_blocks(run, args_of<QrCopyBlocks>(op));
     case QR_OP_EMBED: return embed(run, args_of<QrEmbed>(op));
-    case QR_OP_RMS_NORM: return rms_norm(run, args_of<QrRmsNorm>(op), op.flags);
-    case QR_OP_LINEAR: return linear(run, entry.linear);
+    case QR_OP_RMS_NORM: return rms_norm(run, entry);
+    case QR_OP_LINEAR: return linear(run, entry);
     case QR_OP_ROPE_KV:
       return pool.parallel(run.step.n_tokens, [&](int64_t t) {
         kernels.rope_kv(args_of<QrRopeKv>(op), run.step, op.flags, t, run.scratch());
@@ -104,7 +127,9 @@ void run_op(const Run& run, const Prepared& entry) {
 
 void run_list(Device& dev, Worker& worker) {
   const Run run = {dev, worker, *dev.step};
-  for (const Prepared& entry : dev.list) run_op(run, entry);
+  for (const Prepared& entry : dev.list) {
+    if (!entry.absorbed) run_op(run, entry);
+  }
 }
 
 }  // namespace quire

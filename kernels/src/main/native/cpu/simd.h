@@ -4,7 +4,7 @@
 // operation (or a fixed sequence of them) on the same 16 lanes. Three implementations, chosen by QR_LEVEL_*:
 //   load, load_n (first n lanes, others 0), store, store_n, set1, zero; add, sub, mul, div, fma(a, b, c) = a b + c;
 //   min, max: (a < b ? a : b) and (a > b ? a : b), so b where either is NaN; abs_bits, max_bits on the bit patterns;
-//   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left_23;
+//   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left_23; largest_int, sum_int of the lanes;
 //   zero_below(y, x, limit): 0 where x < limit, else y;  keep_lanes(x, from, to, other);
 //   count_not_le(acc, x, limit): acc + 1 where not x <= limit;  any(I)
 //   load_f16, load_f16_n, store_f16_n (saturating), load_bf16

@@ -36,6 +36,8 @@ QR_INLINE I abs_bits(F x) {
 QR_INLINE I max_bits(I a, I b) { return _mm512_max_epi32(a, b); }
 QR_INLINE I round_int(F x) { return _mm512_cvtps_epi32(x); }
 QR_INLINE F to_float(I x) { return _mm512_cvtepi32_ps(x); }
+QR_INLINE int32_t largest_int(I x) { return _mm512_reduce_max_epi32(x); }
+QR_INLINE int32_t sum_int(I x) { return _mm512_reduce_add_epi32(x); }
 QR_INLINE void store_int(int32_t* p, I x) { _mm512_storeu_si512(p, x); }
 QR_INLINE void store_bytes(int8_t* p, I x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x)); }
 
@@ -84,6 +86,6 @@ struct Dot {
 };
 
 // Register blocking: 32 registers.
-constexpr int kLinearRows = 4, kLinearTiles = 2, kScoreRows = 4, kAttentionCols = 4;
+constexpr int kLinearRows = 8, kLinearTiles = 1, kScoreRows = 4, kAttentionCols = 4;
 
 }  // namespace quire::QR_LEVEL

@@ -90,6 +90,16 @@ QR_INLINE I round_int(const F& x) {
 QR_INLINE F to_float(const I& x) {
   return lanes<F>([&](int i) { return (float)x.v[i]; });
 }
+QR_INLINE int32_t largest_int(const I& x) {
+  int32_t most = x.v[0];
+  for (int i = 1; i < 16; i++) most = x.v[i] > most ? x.v[i] : most;
+  return most;
+}
+QR_INLINE int32_t sum_int(const I& x) {
+  int32_t total = 0;
+  for (int i = 0; i < 16; i++) total += x.v[i];
+  return total;
+}
 QR_INLINE void store_int(int32_t* p, const I& x) {
   for (int i = 0; i < 16; i++) p[i] = x.v[i];
 }

@@ -15,8 +15,8 @@
 namespace quire {
 namespace {
 
-/// About 20 microseconds: longer than a phase's imbalance, short enough not to starve the threads of the server.
-constexpr int kSpins = 400;
+/// Some 50 microseconds: longer than a phase's imbalance, short enough not to starve the threads of the server.
+constexpr int kSpins = 3000;
 
 void pause_once() {
 #if defined(__x86_64__)

@@ -67,6 +67,7 @@ class Pool {
   /// Called by every worker of a job: f(0), ..., f(n - 1), each once by whoever is free; returns when all are done.
   template <class F>
   void parallel(int64_t n, F&& f) {
+    if (n <= 0) return;
     if (count_ == 1) {
       for (int64_t i = 0; i < n; i++) f(i);
       return;

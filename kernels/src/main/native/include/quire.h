@@ -10,6 +10,7 @@
  *  - "Device addresses" are uint64_t. On the CPU they are plain addresses, aligned to 64 bytes.
  *  - Activations are float32, row-major. T = tokens of the step, B = sequences, R = rows of logits,
  *    S = samples. Rows of an operand beyond the step's count are never touched.
+ *  - GATED and ROPE_KV use up their gate_up and qkv: their contents are unspecified after the list.
  *  - A device is used by one thread at a time, except qr_last_error.
  *  - The arithmetic of an output row depends on that row's inputs alone: not on T, on the other rows, on the
  *    number of threads or on the instruction set (docs/architecture.md, "Same output whatever the company").

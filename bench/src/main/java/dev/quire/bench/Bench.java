@@ -10,7 +10,14 @@ import picocli.CommandLine.Option;
 @Command(
         name = "quire bench",
         description = "Measures servers. Without a command: serve. Flags of a command: quire bench COMMAND --help",
-        subcommands = {ServeBench.class, CompareBench.class, ModesBench.class, OverheadBench.class},
+        subcommands = {
+            ServeBench.class,
+            TableBench.class,
+            CompareBench.class,
+            ModesBench.class,
+            OverheadBench.class,
+            StartBench.class
+        },
         sortOptions = false,
         usageHelpAutoWidth = true)
 public final class Bench {

@@ -1,10 +1,12 @@
 package dev.quire.bench;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -22,6 +24,9 @@ final class CompareBench implements Callable<Integer> {
             description = "results; the first is what others are compared to")
     private List<Path> files = List.of();
 
+    @Option(names = "--plot", paramLabel = "FILE", description = "also draw them to this file, as SVG")
+    private @Nullable Path plot;
+
     @SuppressWarnings("UnusedVariable") // picocli reads it
     @Option(
             names = {"-h", "--help"},
@@ -38,6 +43,9 @@ final class CompareBench implements Callable<Integer> {
             results.add(Result.read(file));
         }
         System.out.print(Comparison.of(results).text());
+        if (plot != null) {
+            Files.writeString(plot, Drawing.servers(results, "medians"));
+        }
         return 0;
     }
 }

@@ -19,7 +19,8 @@ record Comparison(List<String> labels, List<Line> lines) {
             Metric.TPOT_P50,
             Metric.E2E_P50,
             Metric.E2E_P95,
-            Metric.GOODPUT_SHARE);
+            Metric.GOODPUT_SHARE,
+            Metric.PEAK_MEMORY);
 
     /** Which way a figure went. */
     enum Verdict {
@@ -51,10 +52,7 @@ record Comparison(List<String> labels, List<Line> lines) {
         for (Summary base : results.getFirst().levels()) {
             List<Summary> same = new ArrayList<>();
             for (Result result : results) {
-                result.levels().stream()
-                        .filter(summary -> summary.title().equals(base.title()))
-                        .findFirst()
-                        .ifPresent(same::add);
+                result.level(base.title()).ifPresent(same::add);
             }
             if (same.size() == results.size()) {
                 lines.addAll(lines(base, same));

@@ -38,7 +38,7 @@ final class FigureTable {
         return String.format("%" + (metric.moreIsBetter() ? 10 : 6) + "s", text);
     }
 
-    /** Medians of a level; the spread of output tokens per second when there are several runs. */
+    /** Medians of a level; the spread of output tokens per second when there are several runs, and goodput. */
     static String row(Summary summary, List<Figures> runs) {
         StringBuilder row = new StringBuilder(String.format(
                 Locale.ROOT,
@@ -52,21 +52,19 @@ final class FigureTable {
         if (runs.size() > 1) {
             row.append(String.format(Locale.ROOT, "   ±%.1f %%", 50 * summary.spread(Metric.OUTPUT_RATE)));
         }
+        if (summary.median().containsKey(Metric.GOODPUT_SHARE)) {
+            row.append(String.format(
+                    Locale.ROOT,
+                    "   good %.1f %%, %s/s",
+                    100 * summary.median(Metric.GOODPUT_SHARE),
+                    Metric.number(summary.median(Metric.GOODPUT_RATE))));
+        }
         return row.toString();
     }
 
     /** What holds for all runs. */
-    static String footer(List<Figures> runs, boolean goodput) {
+    static String footer(List<Figures> runs) {
         StringBuilder text = new StringBuilder("ITL: gap between chunks; TPOT: mean time per token of a request.");
-        if (goodput) {
-            for (Figures run : runs) {
-                text.append(String.format(
-                        Locale.ROOT,
-                        "%ngoodput: %.1f %% of requests, %.2f requests/s",
-                        100 * run.values().getOrDefault(Metric.GOODPUT_SHARE, 0.0),
-                        run.values().getOrDefault(Metric.GOODPUT_RATE, 0.0)));
-            }
-        }
         long chunks = runs.stream().mapToLong(Figures::chunks).sum();
         double cpu = runs.stream().mapToDouble(Figures::clientCpuSeconds).sum();
         text.append(String.format(

@@ -14,7 +14,7 @@ import java.util.function.ToDoubleFunction;
  * @param promptTokens as the server counted
  * @param chunks pieces in which the answers came
  * @param clientCpuSeconds processor time of the bench itself
- * @param values goodput only where a service level was asked for
+ * @param values goodput only where a service level was asked for, memory only of servers that the bench started
  */
 record Figures(
         int requests,
@@ -80,9 +80,11 @@ record Figures(
         return gaps;
     }
 
-    /** Client processor time in milliseconds per 1,000 chunks. */
-    double clientMsPerThousandChunks() {
-        return chunks == 0 ? 0 : clientCpuSeconds * 1e6 / chunks;
+    /** The same with one figure more. */
+    Figures with(Metric metric, double value) {
+        Map<Metric, Double> more = new EnumMap<>(values);
+        more.put(metric, value);
+        return new Figures(requests, failures, seconds, promptTokens, outputTokens, chunks, clientCpuSeconds, more);
     }
 
     /** By name, for JSON. */

@@ -43,6 +43,6 @@ record Level(Kind kind, double value) {
 
     @Override
     public String toString() {
-        return number() + " " + kind.unit();
+        return equals(clients(1)) ? "1 client" : number() + " " + kind.unit();
     }
 }

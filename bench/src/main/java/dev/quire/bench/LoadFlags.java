@@ -1,8 +1,12 @@
 package dev.quire.bench;
 
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 /** The flags that say what requests are like and how they are judged; the same wherever load is made. */
@@ -45,8 +49,25 @@ final class LoadFlags {
             description = "goodput: most time per token after it, a request's mean")
     private @Nullable Double sloItl;
 
+    /** Every flag of a command and its value, save keys and help. */
+    static Map<String, String> values(CommandSpec command) {
+        Map<String, String> values = new LinkedHashMap<>();
+        for (OptionSpec option : command.options()) {
+            Object value = option.getValue();
+            if (!option.usageHelp() && !option.longestName().equals("--api-key") && value != null) {
+                values.put(option.longestName(), value.toString());
+            }
+        }
+        return values;
+    }
+
     long seed() {
         return seed;
+    }
+
+    /** The given one, or another each time. */
+    long promptSeed() {
+        return promptSeed == null ? System.currentTimeMillis() : promptSeed;
     }
 
     int warmUp() {
@@ -61,9 +82,10 @@ final class LoadFlags {
     /**
      * What measures a server so.
      *
+     * @param tokens decides the tokens of prompts
      * @throws IllegalArgumentException when a flag has a value that is not allowed
      */
-    Measurement measurement(Target target, String model) {
+    Measurement measurement(Target target, String model, long tokens) {
         if (warmUp < 0 || timeout < 1) {
             throw new IllegalArgumentException("--warm-up must be 0 or more, --timeout 1 or more");
         }
@@ -72,7 +94,6 @@ final class LoadFlags {
             case "text" -> RequestBodies.Form.TEXT;
             default -> throw new IllegalArgumentException("prompt is '" + prompt + "', allowed: ids, text");
         };
-        long tokens = promptSeed == null ? System.currentTimeMillis() : promptSeed;
         return new Measurement(target, model, form, tokens, Duration.ofSeconds(timeout), slo());
     }
 }

@@ -24,7 +24,8 @@ enum Metric {
     E2E_P95("e2e_p95_ms", "E2E p95", false),
     E2E_P99("e2e_p99_ms", "E2E p99", false),
     GOODPUT_SHARE("goodput_share", "goodput share", true),
-    GOODPUT_RATE("goodput_requests_s", "goodput /s", true);
+    GOODPUT_RATE("goodput_requests_s", "goodput /s", true),
+    PEAK_MEMORY("peak_rss_mib", "peak RSS MiB", false);
 
     private final String key;
     private final String title;

@@ -22,6 +22,7 @@ record ModeRun(Figures figures, ServerCounters counters, double busyShare) {
     /** By name, for JSON. */
     Map<String, Object> json() {
         Map<String, Object> map = new LinkedHashMap<>(figures.json());
+        map.put("steps", counters.steps());
         map.put("computed_tokens", counters.computedTokens());
         map.put("padding_tokens", counters.paddingTokens());
         map.put("useful_share", counters.usefulShare());

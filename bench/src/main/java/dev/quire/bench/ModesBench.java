@@ -111,10 +111,11 @@ final class ModesBench implements Callable<Integer> {
     }
 
     private void measure(Workload shape, List<OwnServer> servers) throws IOException, InterruptedException {
+        long tokens = load.promptSeed();
         List<Measurement> measurements = new ArrayList<>();
         for (OwnServer server : servers) {
             Target target = new Target(server.address(), null);
-            Measurement measurement = load.measurement(target, target.firstModel());
+            Measurement measurement = load.measurement(target, target.firstModel(), tokens);
             measurement.warmUp(load.warmUp());
             measurements.add(measurement);
         }

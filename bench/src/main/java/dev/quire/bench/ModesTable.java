@@ -19,6 +19,7 @@ final class ModesTable {
             metric("Input and output tokens/s", Metric.TOTAL_RATE),
             new Line("Tokens computed", r -> r.counters().computedTokens(), COUNT),
             new Line("of them padding", r -> r.counters().paddingTokens(), COUNT),
+            new Line("Tokens in a step, mean", r -> r.counters().tokensPerStep(), RATE),
             new Line("Useful share of computed tokens", r -> 100 * r.counters().usefulShare(), PERCENT),
             new Line("Time with a step on the device", r -> 100 * r.stepShare(), PERCENT),
             new Line("Compute threads busy", r -> 100 * r.busyShare(), PERCENT),

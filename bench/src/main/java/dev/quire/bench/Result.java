@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
@@ -41,6 +42,11 @@ record Result(String label, List<Summary> levels) {
         }
         String label = root.path("label").asString("");
         return new Result(label.isEmpty() ? file.getFileName().toString() : label, List.copyOf(levels));
+    }
+
+    /** The level with that title. */
+    Optional<Summary> level(String title) {
+        return levels.stream().filter(level -> level.title().equals(title)).findFirst();
     }
 
     private static Summary summary(JsonNode level, Path file) {

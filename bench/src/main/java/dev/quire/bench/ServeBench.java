@@ -4,7 +4,8 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -90,6 +91,9 @@ final class ServeBench implements Callable<Integer> {
     @Option(names = "--json", paramLabel = "FILE", description = "also write the figures to this file")
     private @Nullable Path json;
 
+    @Option(names = "--plot", paramLabel = "FILE", description = "also draw them to this file, as SVG")
+    private @Nullable Path plot;
+
     @SuppressWarnings("UnusedVariable") // picocli reads it
     @Option(
             names = {"-h", "--help"},
@@ -102,13 +106,6 @@ final class ServeBench implements Callable<Integer> {
 
     @Spec
     private @Nullable CommandSpec spec;
-
-    /** One line of the result. */
-    private record Measured(Summary summary, List<Figures> runs) {
-        Map<String, Object> json() {
-            return summary.json(runs);
-        }
-    }
 
     private ServeBench() {}
 
@@ -160,7 +157,7 @@ final class ServeBench implements Callable<Integer> {
     private int measure(URI address, List<Level> levels) throws IOException, InterruptedException {
         Target target = new Target(address, apiKey);
         String name = model != null ? model : target.firstModel();
-        Measurement measurement = load.measurement(target, name);
+        Measurement measurement = load.measurement(target, name, load.promptSeed());
         System.out.printf(
                 "%s, model %s, workload %s, seed %d, prompt seed %d%n",
                 target.base(), name, workload, load.seed(), measurement.promptSeed());
@@ -173,11 +170,8 @@ final class ServeBench implements Callable<Integer> {
             System.out.println(FigureTable.row(measured.summary(), measured.runs()));
         }
         System.out.println(FigureTable.footer(
-                results.stream().flatMap(result -> result.runs().stream()).toList(),
-                !load.slo().isNone()));
-        if (json != null) {
-            Files.writeString(json, Json.write(json(measurement, results)));
-        }
+                results.stream().flatMap(result -> result.runs().stream()).toList()));
+        save(measurement, results);
         return results.stream().anyMatch(result -> result.summary().failures() > 0) ? 1 : 0;
     }
 
@@ -189,7 +183,7 @@ final class ServeBench implements Callable<Integer> {
             runs.add(measurement.run(title, plan(level, Measurement.mix(load.seed(), round)), run));
         }
         String name = isTrace() ? Path.of(workload).getFileName().toString() : workload;
-        return new Measured(Summary.of(name, level, runs), runs);
+        return Measured.of(name, level, runs);
     }
 
     private LoadPlan plan(Level level, long seed) throws IOException {
@@ -213,35 +207,26 @@ final class ServeBench implements Callable<Integer> {
         };
     }
 
-    private Map<String, Object> json(Measurement measurement, List<Measured> results) {
-        Map<String, Object> map = new LinkedHashMap<>();
-        map.put("schema", Result.SCHEMA);
-        map.put("label", label);
-        map.put("time", Instant.now().toString());
-        map.put("url", measurement.target().base().toString());
-        map.put("model", measurement.model());
-        map.put("workload", workload);
-        map.put("prompt_seed", measurement.promptSeed());
-        map.put("flags", flags());
-        map.put("commit", Machine.commit(OwnServer.home()));
-        map.put("machine", Machine.read().json());
-        map.put("levels", results.stream().map(Measured::json).toList());
-        return map;
+    private void save(Measurement measurement, List<Measured> results) throws IOException {
+        String name = label.isEmpty() ? measurement.target().base().getAuthority() : label;
+        if (json != null) {
+            Map<String, Object> server = new LinkedHashMap<>();
+            server.put("url", measurement.target().base().toString());
+            server.put("model", measurement.model());
+            server.put("prompt_seed", measurement.promptSeed());
+            new Report(name, server, flags(), results).write(json);
+        }
+        if (plot != null) {
+            List<Summary> levels = results.stream().map(Measured::summary).toList();
+            String subtitle = Drawing.subtitle(
+                    Machine.read(), LocalDate.now(ZoneOffset.UTC).toString());
+            Files.writeString(plot, Drawing.levels(new Result(name, levels), subtitle));
+        }
     }
 
-    /** Every flag and its value, save the key. */
     private Map<String, String> flags() {
-        Map<String, String> flags = new LinkedHashMap<>();
-        CommandSpec known = spec;
-        if (known != null) {
-            known.options().stream()
-                    .filter(option -> !option.longestName().equals("--api-key"))
-                    .forEach(option -> {
-                        Object value = option.getValue();
-                        flags.put(option.longestName(), String.valueOf(value));
-                    });
-            flags.put("serve-flags", String.join(" ", serveFlags));
-        }
+        Map<String, String> flags = spec == null ? new LinkedHashMap<>() : LoadFlags.values(spec);
+        flags.put("serve-flags", String.join(" ", serveFlags));
         return flags;
     }
 }

@@ -10,6 +10,7 @@ import java.time.Duration;
 /**
  * What Quire has counted since it started, or between two readings.
  *
+ * @param steps of the engine
  * @param computedTokens in steps, padding among them
  * @param paddingTokens of them for nobody
  * @param stepSeconds with a step on the device
@@ -17,7 +18,12 @@ import java.time.Duration;
  * @param kvFilled of them those that held keys and values
  */
 record ServerCounters(
-        double computedTokens, double paddingTokens, double stepSeconds, double kvAllocated, double kvFilled) {
+        double steps,
+        double computedTokens,
+        double paddingTokens,
+        double stepSeconds,
+        double kvAllocated,
+        double kvFilled) {
     private static final Duration LIMIT = Duration.ofSeconds(10);
 
     /** Reads {@code /metrics} of a server. */
@@ -37,6 +43,7 @@ record ServerCounters(
      */
     static ServerCounters of(String metrics) throws IOException {
         return new ServerCounters(
+                value(metrics, "vllm:iteration_tokens_total_count"),
                 value(metrics, "quire:computed_tokens_total"),
                 value(metrics, "quire:padding_tokens_total"),
                 value(metrics, "quire:step_seconds_total"),
@@ -55,11 +62,17 @@ record ServerCounters(
     /** What was counted since an earlier reading. */
     ServerCounters since(ServerCounters earlier) {
         return new ServerCounters(
+                steps - earlier.steps,
                 computedTokens - earlier.computedTokens,
                 paddingTokens - earlier.paddingTokens,
                 stepSeconds - earlier.stepSeconds,
                 kvAllocated - earlier.kvAllocated,
                 kvFilled - earlier.kvFilled);
+    }
+
+    /** Tokens in a step, padding among them, on average. */
+    double tokensPerStep() {
+        return share(computedTokens, steps);
     }
 
     /** Tokens computed for somebody, of all that were computed. */

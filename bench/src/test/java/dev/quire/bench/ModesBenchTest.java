@@ -21,6 +21,7 @@ import org.xml.sax.InputSource;
 
 class ModesBenchTest {
     private static final String METRICS = """
+            vllm:iteration_tokens_total_count{engine="0",model_name="a b"} 20
             # HELP quire:computed_tokens_total Tokens
             quire:computed_tokens_total{engine="0",model_name="a b"} 400.0
             quire:padding_tokens_total{engine="0",model_name="a b"} 100.0
@@ -32,11 +33,12 @@ class ModesBenchTest {
     @Test
     void sharesAreOfWhatWasCountedBetweenTwoReadings() throws IOException {
         ServerCounters now = ServerCounters.of(METRICS);
-        ServerCounters run = now.since(new ServerCounters(200, 50, 0.5, 0, 1e6));
+        ServerCounters run = now.since(new ServerCounters(15, 200, 50, 0.5, 0, 1e6));
 
         assertThat(now.usefulShare()).isEqualTo(0.75);
         assertThat(now.kvWaste()).isEqualTo(0.4);
-        assertThat(run).isEqualTo(new ServerCounters(200, 50, 2, 1e7, 5e6));
+        assertThat(run).isEqualTo(new ServerCounters(5, 200, 50, 2, 1e7, 5e6));
+        assertThat(run.tokensPerStep()).isEqualTo(40);
         assertThat(run.kvWaste()).isEqualTo(0.5);
     }
 
@@ -44,7 +46,7 @@ class ModesBenchTest {
     void aServerThatCountsNothingOfTheKindIsNamedSo() {
         assertThatThrownBy(() -> ServerCounters.of("vllm:generation_tokens_total{} 1\n"))
                 .isInstanceOf(IOException.class)
-                .hasMessageContaining("quire:computed_tokens_total");
+                .hasMessageContaining("does not count");
     }
 
     @Test
@@ -78,7 +80,7 @@ class ModesBenchTest {
         }
         values.put(Metric.OUTPUT_RATE, rate);
         Figures figures = new Figures(4, 0, 10, 100, 50, 50, 0.1, values);
-        return new ModeRun(figures, new ServerCounters(1000, padding, 9, 800, 600), 0.8);
+        return new ModeRun(figures, new ServerCounters(50, 1000, padding, 9, 800, 600), 0.8);
     }
 
     private static Map<String, List<ModeRun>> modes() {
@@ -97,6 +99,7 @@ class ModesBenchTest {
                         "| Output tokens/s | 20.0 | 80.0 |",
                         "| Tokens computed | 1,000 | 1,000 |",
                         "| of them padding | 500 | 0 |",
+                        "| Tokens in a step, mean | 20.0 | 20.0 |",
                         "| Useful share of computed tokens | 50.0 % | 100.0 % |",
                         "| Time with a step on the device | 90.0 % | 90.0 % |",
                         "| Busy with useful tokens | 40.0 % | 80.0 % |",

@@ -8,17 +8,16 @@ import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
+import java.util.zip.CRC32C;
 
 /**
  * Finds, unpacks and opens a library that implements quire.h.
  *
  * <p>The library travels inside the jar; the system loader wants a file. It is unpacked to a cache folder under a name
- * that holds the hash of its content, so that versions never mix, and what is already there is read back and compared
+ * that holds a checksum of its content, so that versions lie side by side, and what is already there is read back and compared
  * before it is trusted.
  *
  * @param path the file that was opened
@@ -91,7 +90,7 @@ record NativeLibrary(Path path, NativeSymbols symbols) {
 
     /** Writes the library to the folder, or where that is impossible to a fresh temporary one; returns the file. */
     static Path unpack(String name, byte[] content, Path folder) throws Unavailable {
-        String file = "lib" + name + "-" + sha256(content).substring(0, 32) + ".so";
+        String file = "lib" + name + "-" + checksum(content) + ".so";
         try {
             return unpackTo(folder, file, content);
         } catch (IOException first) {
@@ -133,14 +132,13 @@ record NativeLibrary(Path path, NativeSymbols symbols) {
     private static boolean holds(Path file, byte[] content) throws IOException {
         return Files.isRegularFile(file)
                 && Files.size(file) == content.length
-                && sha256(Files.readAllBytes(file)).equals(sha256(content));
+                && Arrays.equals(Files.readAllBytes(file), content);
     }
 
-    private static String sha256(byte[] content) {
-        try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
+    /** Tells versions apart; what a file holds is compared in full. */
+    private static String checksum(byte[] content) {
+        CRC32C crc = new CRC32C();
+        crc.update(content);
+        return Long.toHexString(crc.getValue()) + "-" + Integer.toHexString(content.length);
     }
 }

@@ -146,7 +146,7 @@ class DeviceRunnerTest {
         Batch.Row company = new Batch.Row(PROMPT, 0, 10, TestBlocks.of(5), List.of(TokenRun.GREEDY), 0, 0, 0);
         StepOutput out = run.step(
                 company,
-                new Batch.Row(guessed, PROMPT.length, PROMPT.length + 7, other, List.of(draw), 6, 0, 0, 0),
+                guessing(6, new Batch.Row(guessed, PROMPT.length, PROMPT.length + 7, other, List.of(draw), 0, 0, 0)),
                 company);
         for (int i = 1; i < 6; i++) {
             assertThat(out.token(i)).isEqualTo(tokens[PROMPT.length + i]);
@@ -198,16 +198,19 @@ class DeviceRunnerTest {
     }
 
     private static Batch.Row guessing(int[] tokens, int drafts, int from, int scores) {
-        return new Batch.Row(
-                tokens, from, 8, TestBlocks.of(0), List.of(TokenRun.GREEDY), drafts, from, from + scores, 0);
+        return guessing(
+                drafts,
+                new Batch.Row(tokens, from, 8, TestBlocks.of(0), List.of(TokenRun.GREEDY), from, from + scores, 0));
     }
 
     @Test
     void guessesCountWithTheScoredPositions() {
         int most = 300;
         ModelRunner.Limits limits = new ModelRunner.Limits(most, 8, most, 9, 8, 12, 64, 16);
-        Batch.Row ten = new Batch.Row(new int[most], 0, 11, TestBlocks.of(0), List.of(TokenRun.GREEDY), 10, 0, 0, 0);
-        Batch.Row five = new Batch.Row(new int[most], 0, 6, TestBlocks.of(0), List.of(biased(1, 1)), 5, 0, 0, 0);
+        Batch.Row ten =
+                guessing(10, new Batch.Row(new int[most], 0, 11, TestBlocks.of(0), List.of(TokenRun.GREEDY), 0, 0, 0));
+        Batch.Row five =
+                guessing(5, new Batch.Row(new int[most], 0, 6, TestBlocks.of(0), List.of(biased(1, 1)), 0, 0, 0));
         assertThatThrownBy(() -> BatchCheck.check(new Batch(List.of(ten), NOTHING), limits, 128))
                 .hasMessageContaining("10 scored positions and guesses, at most 9");
         BatchCheck.check(new Batch(List.of(five), NOTHING), limits, 128);
@@ -274,9 +277,16 @@ class DeviceRunnerTest {
         refused(guessing(tokens, 4, 4, 0), "row 0 has 4 guesses in [4, 8)");
         refused(guessing(tokens, -1, 4, 0), "row 0 has -1 guesses in [4, 8)");
         refused(guessing(tokens, 2, 4, 1), "no scores");
-        refused(new Batch.Row(tokens, 4, 8, one, List.of(), 2, 0, 0, 0), "one sample");
-        refused(new Batch.Row(tokens, 4, 8, one, List.of(TokenRun.GREEDY, TokenRun.GREEDY), 2, 0, 0, 0), "one sample");
+        refused(guessing(2, new Batch.Row(tokens, 4, 8, one, List.of(), 0, 0, 0)), "one sample");
+        refused(
+                guessing(2, new Batch.Row(tokens, 4, 8, one, List.of(TokenRun.GREEDY, TokenRun.GREEDY), 0, 0, 0)),
+                "one sample");
         refused(prompt(biased(128, 1)), "token 128 of 128");
         refused(prompt(draw(0, 0, 0, null, 0, -5)), "token -5 of 128");
+    }
+
+    private static Batch.Row guessing(int guesses, Batch.Row row) {
+        row.guess(guesses);
+        return row;
     }
 }

@@ -75,7 +75,7 @@ final class Settlement {
 
     /** Takes what was drawn behind guesses that were right. */
     private void takeFurther(Sequence s, StepOutput output, int sample, int right) {
-        for (int i = 1; i <= right && s.state != Sequence.State.ENDED; i++) {
+        for (int i = 1; i <= right; i++) {
             accepted++;
             draw(s, output, sample + i);
         }

@@ -37,7 +37,7 @@ class DrafterTest {
     void theLongestMatchWinsOverTheLatest() {
         int[] tokens = {7, 1, 2, 3, 50, 8, 2, 3, 60, 1, 2, 3};
 
-        assertThat(guesses(told(tokens, 4), tokens, 1)).containsExactly(50);
+        assertThat(guesses(told(tokens, 12), tokens, 1)).containsExactly(50);
     }
 
     @Test
@@ -80,6 +80,16 @@ class DrafterTest {
         assertThat(drafter.follow(tokens, 9_000)).isFalse();
         assertThat(drafter.follow(tokens, 9_000)).isFalse();
         assertThat(guesses(drafter, tokens, 5)).isEqualTo(Arrays.copyOfRange(tokens, 8_010, 8_015));
+    }
+
+    @Test
+    void hasNoGuessWhileItIsBehind() {
+        int[] loop = IntStream.range(0, 9_000).map(i -> i % 30).toArray();
+        Drafter drafter = new Drafter(NGRAMS, 10);
+
+        assertThat(drafter.follow(loop, 9_000)).isFalse();
+        assertThat(drafter.follow(loop, 9_000)).isFalse();
+        assertThat(drafter.follow(loop, 9_000)).isTrue();
     }
 
     @Test

@@ -128,11 +128,15 @@ final class FakeRunner implements ModelRunner {
         int tokens = 0;
         int draws = 0;
         int scores = 0;
+        int biases = 0;
         for (Batch.Row row : batch.rows()) {
             require(row.from() >= 0 && row.from() < row.to() && row.to() <= row.tokens().length, "bad range");
             require(row.blocks().size() * limits.blockTokens() >= row.to(), "blocks missing");
             tokens += row.to() - row.from();
             draws += row.samples().size();
+            for (Batch.Draw draw : row.samples()) {
+                biases += (row.drafts() + 1) * (draw.params().biasTokens().length + draw.forbidden().length);
+            }
             scores += row.scoresTo() - row.scoresFrom() + row.drafts();
             require(
                     row.drafts() == 0
@@ -154,6 +158,7 @@ final class FakeRunner implements ModelRunner {
         }
         require(tokens <= limits.maxTokens(), "too many tokens");
         require(draws <= limits.maxDraws(), "too many draws");
+        require(biases <= limits.maxExtras(), "too many biases");
         require(scores <= limits.maxScores(), "too many scores");
     }
 

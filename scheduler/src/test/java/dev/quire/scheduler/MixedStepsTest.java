@@ -37,6 +37,7 @@ class MixedStepsTest {
     private Device device = (rows, prompt, _) -> rows + prompt;
     private Spoiler spoiler = (_, millis) -> millis;
     private double worst;
+    private double stretches;
     private int mixed;
     private int launched;
     private int prompts;
@@ -70,6 +71,7 @@ class MixedStepsTest {
         double millis = device.millis(rows, prompt, position);
         if (rows > 0 && prompt > 0) {
             mixed++;
+            stretches += millis / device.millis(rows, 0, 0);
             worst = Math.max(worst, millis / device.millis(rows, 0, 0));
         }
         double seen = spoiler.millis(launched++, millis);
@@ -168,6 +170,21 @@ class MixedStepsTest {
         }
 
         assertThat(worst).isBetween(1.3, 1.15 * MOST);
+    }
+
+    @Test
+    void noiseDoesNotKeepNewcomersWaiting() {
+        Random random = new Random(7);
+        device = (rows, prompt, _) -> 4 + 0.5 * rows + 0.4 * prompt;
+        spoiler = (step, millis) -> millis * (0.55 + 0.9 * random.nextDouble()) * (step % 11 == 10 ? 2 : 1);
+        streams(8, 20);
+        turns(35);
+        for (int i = 0; i < 5; i++) {
+            longPrompt();
+            turns(30);
+        }
+
+        assertThat(stretches / mixed).isBetween(1.8, MOST);
     }
 
     @Test

@@ -91,7 +91,7 @@ class StepCostTest {
     }
 
     @Test
-    void largeNumbersOfRowsAreMeasuredInClasses() {
+    void largeNumbersOfRowsAreMeasuredTogether() {
         cost.observe(0, 1000, 1_000_000_000);
         alone(120, 10_000_000, 3);
 

@@ -13,20 +13,29 @@ import dev.quire.scheduler.TextEngine;
 import dev.quire.scheduler.TextRequest;
 import dev.quire.server.openai.ServedModel;
 import dev.quire.server.openai.TextSource;
+import dev.quire.server.ops.ArrivalRecorder;
 import dev.quire.server.ops.EngineMeters;
 import dev.quire.server.ops.Meters;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A loaded model and the engine that runs it.
  *
  * @param served what the endpoints see of it
+ * @param arrivals notes when requests come; null when nobody wants to know
  */
-record Deployment(LoadedModel model, Engine engine, ServedModel served) implements AutoCloseable {
+record Deployment(
+        LoadedModel model,
+        Engine engine,
+        ServedModel served,
+        @Nullable ArrivalRecorder arrivals) implements AutoCloseable {
     private static final int MAX_LOGPROBS = 20;
     private static final int MAX_CHOICES = 1024;
     private static final Duration STATIC_QUIET = Duration.ofMillis(100);
@@ -39,17 +48,23 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
      */
     static Deployment start(ServerConfig config, ModelSource models, Path files, Meters all, Progress progress) {
         LoadedModel model = models.load(files, config.load(), progress);
+        ArrivalRecorder arrivals = null;
         boolean started = false;
         try {
             List<String> names = names(config, model.name());
             EngineMeters meters = meters(config, model, names.getFirst(), all);
+            arrivals = recorder(config);
+            if (arrivals != null) {
+                meters.record(arrivals);
+            }
             Engine engine = Engine.start(model, engineConfig(config), policy(config), meters);
             meters.follow(engine::facts);
             started = true;
-            return new Deployment(model, engine, served(config, model, names, engine, meters));
+            return new Deployment(model, engine, served(config, model, names, engine, meters), arrivals);
         } finally {
             if (!started) {
                 model.close();
+                close(arrivals);
             }
         }
     }
@@ -66,6 +81,24 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
         }
         names.add(fileName);
         return List.copyOf(names);
+    }
+
+    private static @Nullable ArrivalRecorder recorder(ServerConfig config) {
+        Path file = config.recordArrivals();
+        if (file == null) {
+            return null;
+        }
+        try {
+            return ArrivalRecorder.open(file, InstantSource.system());
+        } catch (IOException e) {
+            throw new IllegalArgumentException("--record-arrivals: cannot write " + file + ": " + e, e);
+        }
+    }
+
+    private static void close(@Nullable ArrivalRecorder arrivals) {
+        if (arrivals != null) {
+            arrivals.close();
+        }
     }
 
     private static EngineMeters meters(ServerConfig config, LoadedModel model, String name, Meters all) {
@@ -133,6 +166,7 @@ record Deployment(LoadedModel model, Engine engine, ServedModel served) implemen
     @Override
     public void close() {
         engine.close();
+        close(arrivals);
         model.close();
     }
 }

@@ -2,11 +2,10 @@ package dev.quire.server;
 
 import dev.quire.model.LoadedModel;
 import dev.quire.model.ModelRunner;
-import java.util.Locale;
 
 /** What a person reads when the server is ready: what runs, what fits, and a line to paste. */
 final class Greeting {
-    private static final double MIB = 1 << 20;
+    private static final long MIB = 1 << 20;
 
     private Greeting() {}
 
@@ -15,26 +14,32 @@ final class Greeting {
         ModelRunner.Limits limits = model.runner().limits();
         long tokens = (long) limits.kvBlocks() * limits.blockTokens();
         String url = "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + port;
-        return String.format(
-                Locale.ROOT,
-                """
-                %s (%.0f MiB of weights) on %s
-                KV cache: %,d tokens in %.0f MiB (%s), sequences of up to %,d tokens
-                ready after %.1f s at %s
-
-                  curl %s/v1/chat/completions -H 'Content-Type: application/json' \\
+        return running.served().name() + " (" + mebibytes(model.weightBytes()) + " of weights) on " + model.deviceLine()
+                + "\nKV cache: " + grouped(tokens) + " tokens in " + mebibytes(model.kvBytes()) + " (" + model.kvType()
+                + "), sequences of up to " + grouped(limits.maxModelLen()) + " tokens\nready after "
+                + tenths(startNanos) + " s at " + url + "\n\n  curl " + url + """
+                /v1/chat/completions -H 'Content-Type: application/json' \\
                     -d '{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}'
 
-                """,
-                running.served().name(),
-                model.weightBytes() / MIB,
-                model.deviceLine(),
-                tokens,
-                model.kvBytes() / MIB,
-                model.kvType(),
-                limits.maxModelLen(),
-                startNanos / 1e9,
-                url,
-                url);
+                """;
+    }
+
+    private static String mebibytes(long bytes) {
+        return (bytes + MIB / 2) / MIB + " MiB";
+    }
+
+    /** Seconds with one decimal. {@code String.format} loads locales and big numbers, beside the first request. */
+    private static String tenths(long nanos) {
+        long tenths = (nanos + 50_000_000) / 100_000_000;
+        return tenths / 10 + "." + tenths % 10;
+    }
+
+    /** A number with a comma before every three digits. */
+    private static String grouped(long number) {
+        StringBuilder digits = new StringBuilder(Long.toString(number));
+        for (int at = digits.length() - 3; at > 0; at -= 3) {
+            digits.insert(at, ',');
+        }
+        return digits.toString();
     }
 }

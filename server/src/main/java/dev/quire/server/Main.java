@@ -3,6 +3,7 @@ package dev.quire.server;
 import dev.quire.model.store.ConsoleProgress;
 import dev.quire.model.store.ModelStore;
 import dev.quire.model.store.ModelStoreException;
+import dev.quire.server.ops.LogProvider;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.Map;
@@ -20,6 +21,7 @@ public final class Main {
 
     /** Runs a command and ends the process with its exit code. */
     public static void main(String[] arguments) throws InterruptedException {
+        LogProvider.install();
         String command = arguments.length == 0 ? "serve" : arguments[0];
         String[] rest = arguments.length == 0 ? arguments : Arrays.copyOfRange(arguments, 1, arguments.length);
         int code = switch (command) {

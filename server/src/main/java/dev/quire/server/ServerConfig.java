@@ -2,6 +2,7 @@ package dev.quire.server;
 
 import dev.quire.model.LoadOptions;
 import dev.quire.scheduler.Speculation;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param load how the model is loaded
  * @param engine how requests are scheduled
  * @param edge limits of the HTTP side
+ * @param recordArrivals file that gets a line for each request that ended: times and lengths; null = none
  * @param environment variables that finding the model reads: cache folder, proxies, the Hub's address and token
  */
 public record ServerConfig(
@@ -29,6 +31,7 @@ public record ServerConfig(
         LoadOptions load,
         Scheduling engine,
         Edge edge,
+        @Nullable Path recordArrivals,
         Map<String, String> environment) {
     /** Who goes first. */
     public enum Policy {

@@ -1,40 +1,32 @@
 package dev.quire.server;
 
 import java.util.Locale;
-import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.TypeConversionException;
 
-/** Numbers as people write them on a command line. */
+/** Numbers as people write them on a command line. What is none is an IllegalArgumentException. */
 final class Sizes {
     private Sizes() {}
 
     /** Bytes: 1024 based, with K, M, G or T, an optional i and B: {@code 512M}, {@code 4GiB}. */
-    static final class Bytes implements ITypeConverter<Long> {
-        @Override
-        public Long convert(String value) {
-            String text = value.trim().toUpperCase(Locale.ROOT);
-            text = text.endsWith("IB") ? text.substring(0, text.length() - 2) : text;
-            text = text.endsWith("B") ? text.substring(0, text.length() - 1) : text;
-            return scaled(value, text, 1024, "a size such as 512M or 4G");
-        }
+    static long bytes(String value) {
+        String text = value.trim().toUpperCase(Locale.ROOT);
+        text = text.endsWith("IB") ? text.substring(0, text.length() - 2) : text;
+        text = text.endsWith("B") ? text.substring(0, text.length() - 1) : text;
+        return scaled(value, text, 1024, "a size such as 512M or 4G");
     }
 
     /** Tokens: 1000 based with k or m in lower case, 1024 based with K or M; {@code auto} and -1 are 0. */
-    static final class Tokens implements ITypeConverter<Integer> {
-        @Override
-        public Integer convert(String value) {
-            String text = value.trim();
-            if (text.equalsIgnoreCase("auto") || text.equals("-1")) {
-                return 0;
-            }
-            boolean decimal = text.endsWith("k") || text.endsWith("m");
-            long tokens = scaled(
-                    value, text.toUpperCase(Locale.ROOT), decimal ? 1000 : 1024, "a number such as 4096, 32k or auto");
-            if (tokens < 1 || tokens > Integer.MAX_VALUE) {
-                throw new TypeConversionException("'" + value + "' is not a number of tokens above 0");
-            }
-            return (int) tokens;
+    static int tokens(String value) {
+        String text = value.trim();
+        if (text.equalsIgnoreCase("auto") || text.equals("-1")) {
+            return 0;
         }
+        boolean decimal = text.endsWith("k") || text.endsWith("m");
+        long tokens = scaled(
+                value, text.toUpperCase(Locale.ROOT), decimal ? 1000 : 1024, "a number such as 4096, 32k or auto");
+        if (tokens < 1 || tokens > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException("'" + value + "' is not a number of tokens above 0");
+        }
+        return (int) tokens;
     }
 
     private static long scaled(String value, String text, long base, String wanted) {
@@ -50,7 +42,7 @@ final class Sizes {
             }
             return number;
         } catch (NumberFormatException | ArithmeticException e) {
-            throw new TypeConversionException("'" + value + "' is not " + wanted);
+            throw new IllegalArgumentException("'" + value + "' is not " + wanted, e);
         }
     }
 }

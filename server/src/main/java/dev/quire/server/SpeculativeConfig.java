@@ -3,8 +3,6 @@ package dev.quire.server;
 import dev.quire.scheduler.EngineConfig;
 import dev.quire.scheduler.Speculation;
 import java.util.List;
-import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.TypeConversionException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonFactory;
@@ -13,7 +11,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** How sequences may guess, as vLLM writes it: a JSON object, or {@code none}. */
-final class SpeculativeConfig implements ITypeConverter<Speculation> {
+final class SpeculativeConfig {
     private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                     .build())
@@ -24,15 +22,17 @@ final class SpeculativeConfig implements ITypeConverter<Speculation> {
     private static final int MOST_GUESSES = 64;
     private static final int LONGEST_NGRAM = 32;
 
-    @Override
-    public Speculation convert(String value) {
+    private SpeculativeConfig() {}
+
+    /** @throws IllegalArgumentException that says what is allowed */
+    static Speculation parse(String value) {
         if (value.strip().equals("none")) {
             return Speculation.NONE;
         }
         JsonNode config = object(value);
         for (String name : config.propertyNames()) {
             if (!name.equals("method") && !NUMBERS.contains(name)) {
-                throw new TypeConversionException(
+                throw new IllegalArgumentException(
                         "'" + name + "' is not known; allowed: method, " + String.join(", ", NUMBERS));
             }
         }
@@ -41,7 +41,7 @@ final class SpeculativeConfig implements ITypeConverter<Speculation> {
             return Speculation.NONE;
         }
         if (!method.isMissingNode() && !(method.isString() && method.asString().equals("ngram"))) {
-            throw new TypeConversionException("method is " + method + "; allowed: \"ngram\" and \"none\"");
+            throw new IllegalArgumentException("method is " + method + "; allowed: \"ngram\" and \"none\"");
         }
         Speculation defaults = EngineConfig.DEFAULTS.speculation();
         int guesses = number(config, "num_speculative_tokens", defaults.maxTokens(), 1, MOST_GUESSES);
@@ -60,10 +60,11 @@ final class SpeculativeConfig implements ITypeConverter<Speculation> {
         try {
             tree = MAPPER.readTree(value);
         } catch (JacksonException e) {
-            throw new TypeConversionException("'" + value + "' is neither none nor JSON: " + e.getOriginalMessage());
+            throw new IllegalArgumentException(
+                    "'" + value + "' is neither none nor JSON: " + e.getOriginalMessage(), e);
         }
         if (!tree.isObject()) {
-            throw new TypeConversionException(
+            throw new IllegalArgumentException(
                     "'" + value + "' is neither none nor a JSON object such as {\"method\": \"ngram\"}");
         }
         return tree;
@@ -78,7 +79,7 @@ final class SpeculativeConfig implements ITypeConverter<Speculation> {
                 || !value.canConvertToInt()
                 || value.intValue() < least
                 || value.intValue() > most) {
-            throw new TypeConversionException(name + " is " + value + "; allowed: " + least + " to " + most);
+            throw new IllegalArgumentException(name + " is " + value + "; allowed: " + least + " to " + most);
         }
         return value.intValue();
     }

@@ -116,6 +116,32 @@ class FlagsTest {
     }
 
     @Test
+    void aListTakesTheWordsUpToTheNextFlag() {
+        ServerConfig config =
+                serve("model.gguf", "--served-model-name", "a", "b", "--port", "1", "--served_model_name=c");
+        assertThat(config.servedModelNames()).containsExactly("a", "b", "c");
+        assertThat(config.port()).isEqualTo(1);
+        assertThat(config.model()).isEqualTo("model.gguf");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--port, needs a value",
+        "--port --offline, needs a value",
+        "--port 1 --port 2, given twice",
+        "--offline --offline, given twice",
+        "--offline=yes, takes no value",
+        "a.gguf b.gguf, unknown argument b.gguf",
+        "-x, unknown argument -x",
+        "--no-offline, unknown argument --no-offline"
+    })
+    void wordsThatFitNoFlagAreRefused(String line, String problem) {
+        Flags.Parsed.Exit exit = exit(line.split(" ", -1));
+        assertThat(exit.code()).isEqualTo(2);
+        assertThat(exit.text()).contains(problem);
+    }
+
+    @Test
     void keysAndRootPathsAreTakenAsTheyAreMeant() {
         assertThat(serve("--api-key", "secret\n").edge().apiKeys()).containsExactly("secret");
         assertThat(exit("--api-key", "").text()).contains("--api-key is blank");

@@ -1,22 +1,20 @@
 package dev.quire.model.tokenizer;
 
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Pieces of text to ids: symbols, then merges, with the ids of recent pieces at hand. Any thread. */
 final class BpeModel {
     private final Symbols symbols;
     private final MergeTable merges;
-    private final @Nullable Map<String, Integer> whole;
+    private final @Nullable Vocabulary whole;
     private final int longestToken;
     private final PieceCache cache = new PieceCache();
 
     /**
-     * @param whole pieces found here are one token whatever the merges say (keys as a byte-level vocabulary writes
-     *     them when the symbols are bytes), or null
+     * @param whole pieces found here are one token whatever the merges say, or null
      * @param longestToken bytes of the longest token
      */
-    BpeModel(Symbols symbols, MergeTable merges, @Nullable Map<String, Integer> whole, int longestToken) {
+    BpeModel(Symbols symbols, MergeTable merges, @Nullable Vocabulary whole, int longestToken) {
         this.symbols = symbols;
         this.merges = merges;
         this.whole = whole;
@@ -40,9 +38,9 @@ final class BpeModel {
             out.overflow();
             return false;
         }
-        Integer single = whole == null ? null : whole.get(written(text.substring(from, to)));
+        int single = whole == null ? -1 : whole.id(written(text.substring(from, to)));
         int count = 1;
-        if (single == null) {
+        if (single < 0) {
             count = merger.merge(write(text, from, to, merger));
         } else {
             merger.symbols[0] = single;

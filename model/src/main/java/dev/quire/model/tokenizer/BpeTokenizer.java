@@ -98,7 +98,7 @@ final class BpeTokenizer implements Tokenizer {
 
     @Override
     public byte[] bytes(int id) {
-        return id < vocabulary.size() ? vocabulary.bytes()[id] : NO_BYTES;
+        return id < vocabulary.size() ? vocabulary.bytes().copy(id) : NO_BYTES;
     }
 
     @Override
@@ -108,7 +108,7 @@ final class BpeTokenizer implements Tokenizer {
 
     @Override
     public String piece(int id) {
-        return id < vocabulary.size() ? vocabulary.pieces()[id] : "";
+        return id < vocabulary.size() ? vocabulary.piece(id) : "";
     }
 
     @Override

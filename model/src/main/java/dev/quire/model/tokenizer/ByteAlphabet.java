@@ -1,5 +1,6 @@
 package dev.quire.model.tokenizer;
 
+import dev.quire.model.weights.Texts;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -39,6 +40,27 @@ final class ByteAlphabet {
             out.append(CHAR_OF_BYTE[b & 0xFF]);
         }
         return out.toString();
+    }
+
+    /** Writes the bytes that a piece stands for; false when it has a character that stands for none. */
+    static boolean spell(Texts pieces, int id, Texts.Writer out) {
+        byte[] utf8 = pieces.bytes();
+        int end = pieces.end(id);
+        for (int i = pieces.start(id); i < end; i++) {
+            int c = utf8[i] >= 0 ? utf8[i] : twoBytes(utf8, i++, end);
+            int b = c < LAST ? BYTE_OF_CHAR[c] : -1;
+            if (b < 0) {
+                return false;
+            }
+            out.write((byte) b);
+        }
+        return true;
+    }
+
+    /** The character that two bytes of UTF-8 make; what is longer is outside the table. */
+    private static int twoBytes(byte[] utf8, int at, int end) {
+        boolean two = at + 1 < end && (utf8[at] & 0xE0) == 0xC0;
+        return two ? (utf8[at] & 0x1F) << 6 | (utf8[at + 1] & 0x3F) : LAST;
     }
 
     /** The bytes that a piece stands for, or null when it has a character that stands for none. */

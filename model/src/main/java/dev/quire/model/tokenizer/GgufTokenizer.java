@@ -1,17 +1,15 @@
 package dev.quire.model.tokenizer;
 
 import dev.quire.model.weights.GgufMetadata;
+import dev.quire.model.weights.Texts;
 import dev.quire.model.weights.WeightsException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /** Reads the tokenizer of a GGUF file. */
 final class GgufTokenizer {
@@ -41,32 +39,34 @@ final class GgufTokenizer {
 
     private final Path file;
     private final GgufMetadata metadata;
-    private final Vocabulary vocabulary;
+    private final Texts pieces;
     private final int[] types;
+    private final PieceTable ids;
 
     GgufTokenizer(Path file, GgufMetadata metadata) {
         this.file = file;
         this.metadata = metadata;
-        List<String> tokens = metadata.strings("tokenizer.ggml.tokens");
+        Texts tokens = metadata.strings("tokenizer.ggml.tokens");
         if (tokens == null || tokens.isEmpty()) {
             throw new WeightsException(file, "metadata lacks tokenizer.ggml.tokens");
         }
-        vocabulary = Vocabulary.of(tokens.toArray(String[]::new));
+        pieces = tokens;
         types = types();
+        ids = new PieceTable(pieces);
     }
 
     private int[] types() {
         int[] given = metadata.ints("tokenizer.ggml.token_type");
         if (given == null) {
-            int[] normal = new int[vocabulary.size()];
+            int[] normal = new int[pieces.size()];
             Arrays.fill(normal, NORMAL);
             return normal;
         }
-        if (given.length != vocabulary.size()) {
+        if (given.length != pieces.size()) {
             throw new WeightsException(
                     file,
                     "tokenizer.ggml.token_type has " + given.length + " elements and tokenizer.ggml.tokens has "
-                            + vocabulary.size());
+                            + pieces.size());
         }
         return given;
     }
@@ -89,49 +89,50 @@ final class GgufTokenizer {
             throw new WeightsException(
                     file, "tokenizer.ggml.pre is " + pre + ", supported are " + KnownPatterns.names());
         }
-        fillBytes(ByteAlphabet::bytes);
-        int[] ids = new int[256];
+        Vocabulary vocabulary = vocabulary(ByteAlphabet::spell);
+        int[] byteIds = new int[256];
         for (int b = 0; b < 256; b++) {
-            ids[b] = vocabulary.id(String.valueOf(ByteAlphabet.charOf(b)));
+            byteIds[b] = vocabulary.id(String.valueOf(ByteAlphabet.charOf(b)));
         }
         BpeModel bpe = new BpeModel(
-                new Symbols.Bytes(ids),
+                new Symbols.Bytes(byteIds),
                 merges(),
-                WHOLE_PIECES_FIRST.contains(pre) ? vocabulary.ids() : null,
+                WHOLE_PIECES_FIRST.contains(pre) ? vocabulary : null,
                 vocabulary.longestToken());
         AddedTokens none = new AddedTokens(List.of());
         return new BpeTokenizer(
                 vocabulary,
-                new BpeTokenizer.Pipeline(added(), TextNormalizer.NONE, none, preTokenizer, bpe),
-                specialIds(BOS_BY_DEFAULT.contains(pre), false));
+                new BpeTokenizer.Pipeline(added(vocabulary), TextNormalizer.NONE, none, preTokenizer, bpe),
+                specialIds(vocabulary, BOS_BY_DEFAULT.contains(pre), false));
     }
 
     private MergeTable merges() {
-        List<String> merges = metadata.strings("tokenizer.ggml.merges");
+        Texts merges = metadata.strings("tokenizer.ggml.merges");
         if (merges == null) {
             throw new WeightsException(file, "metadata lacks tokenizer.ggml.merges");
         }
-        MergeBuilder builder = new MergeBuilder(vocabulary, merges.size());
-        for (String merge : merges) {
-            String problem = builder.add(merge);
-            if (problem != null) {
-                throw new WeightsException(file, "tokenizer.ggml.merges: " + problem);
-            }
+        MergeBuilder builder = new MergeBuilder(ids, merges.size());
+        String problem = builder.addAll(merges);
+        if (problem != null) {
+            throw new WeightsException(file, "tokenizer.ggml.merges: " + problem);
         }
         return builder.table();
     }
 
     private Tokenizer sentencePiece() {
         float[] scores = metadata.floats("tokenizer.ggml.scores");
-        if (scores == null || scores.length != vocabulary.size()) {
+        if (scores == null || scores.length != pieces.size()) {
             throw new WeightsException(
                     file,
                     "tokenizer.ggml.scores has " + (scores == null ? 0 : scores.length)
-                            + " elements and tokenizer.ggml.tokens has " + vocabulary.size());
+                            + " elements and tokenizer.ggml.tokens has " + pieces.size());
         }
-        fillBytes(piece -> {
-            int b = Vocabulary.byteOf(piece);
-            return b >= 0 ? new byte[] {(byte) b} : spaced(piece).getBytes(StandardCharsets.UTF_8);
+        Vocabulary vocabulary = vocabulary((texts, id, out) -> {
+            int b = Vocabulary.byteOf(texts.get(id));
+            if (b >= 0) {
+                out.write((byte) b);
+            }
+            return b >= 0;
         });
         boolean prefix = metadata.flag("tokenizer.ggml.add_space_prefix", true);
         int unknown = metadata.intValue("tokenizer.ggml.unknown_token_id", -1);
@@ -146,37 +147,47 @@ final class GgufTokenizer {
                 : new PreTokenizer.Whole();
         return new BpeTokenizer(
                 vocabulary,
-                new BpeTokenizer.Pipeline(added(), spaces, new AddedTokens(List.of()), words, bpe),
-                specialIds(true, prefix));
+                new BpeTokenizer.Pipeline(added(vocabulary), spaces, new AddedTokens(List.of()), words, bpe),
+                specialIds(vocabulary, true, prefix));
     }
 
-    private void fillBytes(Function<String, byte @Nullable []> ofNormal) {
-        for (int id = 0; id < vocabulary.size(); id++) {
-            String piece = vocabulary.pieces()[id];
-            byte[] bytes = types[id] == NORMAL || types[id] == BYTE ? ofNormal.apply(piece) : null;
-            vocabulary.bytes()[id] = bytes != null ? bytes : spaced(piece).getBytes(StandardCharsets.UTF_8);
-            vocabulary.special()[id] = types[id] == CONTROL || types[id] == UNKNOWN;
+    /** Writes the bytes that a piece stands for; false when it stands for its own text. */
+    private interface Spelling {
+        boolean write(Texts pieces, int id, Texts.Writer out);
+    }
+
+    private Vocabulary vocabulary(Spelling ofNormal) {
+        Texts.Writer bytes = new Texts.Writer(pieces.size());
+        boolean[] special = new boolean[pieces.size()];
+        for (int id = 0; id < pieces.size(); id++) {
+            boolean normal = types[id] == NORMAL || types[id] == BYTE;
+            if (!normal || !ofNormal.write(pieces, id, bytes)) {
+                bytes.undo();
+                bytes.write(spaced(pieces.get(id)).getBytes(StandardCharsets.UTF_8));
+            }
+            bytes.end();
+            special[id] = types[id] == CONTROL || types[id] == UNKNOWN;
         }
+        return new Vocabulary(pieces, bytes.texts(), special, ids);
     }
 
     private static String spaced(String piece) {
         return piece.replace('\u2581', ' ');
     }
 
-    private AddedTokens added() {
+    private AddedTokens added(Vocabulary vocabulary) {
         List<AddedToken> added = new ArrayList<>();
-        for (int id = 0; id < vocabulary.size(); id++) {
-            String piece = vocabulary.pieces()[id];
+        for (int id = 0; id < pieces.size(); id++) {
             if (vocabulary.special()[id]) {
-                added.add(AddedToken.exact(piece, id, true));
+                added.add(AddedToken.exact(pieces.get(id), id, true));
             } else if (types[id] == USER_DEFINED) {
-                added.add(AddedToken.exact(spaced(piece), id, false));
+                added.add(AddedToken.exact(spaced(pieces.get(id)), id, false));
             }
         }
         return new AddedTokens(added);
     }
 
-    private BpeTokenizer.SpecialIds specialIds(boolean bosByDefault, boolean stripsSpace) {
+    private BpeTokenizer.SpecialIds specialIds(Vocabulary vocabulary, boolean bosByDefault, boolean stripsSpace) {
         int bos = inVocabulary(metadata.intValue("tokenizer.ggml.bos_token_id", -1));
         int eos = inVocabulary(metadata.intValue("tokenizer.ggml.eos_token_id", -1));
         boolean addBos = metadata.flag("tokenizer.ggml.add_bos_token", bosByDefault);
@@ -185,18 +196,19 @@ final class GgufTokenizer {
                 addBos && bos >= 0 ? new int[] {bos} : new int[0],
                 addEos && eos >= 0 ? new int[] {eos} : new int[0],
                 bos,
-                ends(eos),
+                ends(vocabulary, eos),
                 stripsSpace);
     }
 
-    private int[] ends(int eos) {
+    private int[] ends(Vocabulary vocabulary, int eos) {
         Set<Integer> ends = new TreeSet<>();
         ends.add(eos);
         ends.add(inVocabulary(metadata.intValue("tokenizer.ggml.eot_token_id", -1)));
         ends.add(inVocabulary(metadata.intValue("tokenizer.ggml.eom_token_id", -1)));
-        for (Map.Entry<String, Integer> token : vocabulary.ids().entrySet()) {
-            if (END_NAMES.contains(token.getKey()) && vocabulary.special()[token.getValue()]) {
-                ends.add(token.getValue());
+        for (String name : END_NAMES) {
+            int id = vocabulary.id(name);
+            if (id >= 0 && vocabulary.special()[id]) {
+                ends.add(id);
             }
         }
         ends.remove(-1);
@@ -204,9 +216,9 @@ final class GgufTokenizer {
     }
 
     private int inVocabulary(int id) {
-        if (id >= vocabulary.size() || id < -1) {
+        if (id >= pieces.size() || id < -1) {
             throw new WeightsException(
-                    file, "a special token has id " + id + ", the vocabulary has " + vocabulary.size() + " tokens");
+                    file, "a special token has id " + id + ", the vocabulary has " + pieces.size() + " tokens");
         }
         return id;
     }

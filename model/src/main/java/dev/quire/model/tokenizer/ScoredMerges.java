@@ -21,7 +21,7 @@ final class ScoredMerges {
         int[] ranks = ranks(scores);
         IdBuffer found = new IdBuffer(Integer.MAX_VALUE - 1, vocabulary.size() * 4);
         for (int id = 0; id < vocabulary.size(); id++) {
-            String piece = vocabulary.pieces()[id];
+            String piece = vocabulary.piece(id);
             int cuts = mergeable.test(id) && piece.length() <= LONGEST_MERGED ? piece.length() : 0;
             for (int cut = 1; cut < cuts; cut++) {
                 int left = vocabulary.id(piece.substring(0, cut));

@@ -75,14 +75,14 @@ sealed interface Symbols {
             this.unknown = unknown;
             this.fuseUnknown = fuseUnknown;
             Arrays.fill(table, -1);
-            for (Map.Entry<String, Integer> token : vocabulary.ids().entrySet()) {
-                String piece = token.getKey();
-                int codePoint = piece.codePointAt(0);
-                if (piece.length() == Character.charCount(codePoint)) {
+            for (int id = vocabulary.size() - 1; id >= 0; id--) { // of equal pieces the first stays
+                String piece = vocabulary.piece(id);
+                if (!piece.isEmpty() && piece.length() == Character.charCount(piece.codePointAt(0))) {
+                    int codePoint = piece.codePointAt(0);
                     if (codePoint < TABLE) {
-                        table[codePoint] = token.getValue();
+                        table[codePoint] = id;
                     } else {
-                        rest.put(codePoint, token.getValue());
+                        rest.put(codePoint, id);
                     }
                 }
             }

@@ -1,5 +1,6 @@
 package dev.quire.model.tokenizer;
 
+import dev.quire.model.weights.Texts;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,9 +28,8 @@ final class TokenizerJson {
         this.model = node;
         checkModel();
         this.added = added();
-        this.vocabulary = vocabulary(node);
         this.decoding = Decoding.of(JsonFields.member(root, "decoder"));
-        fillBytes();
+        this.vocabulary = vocabulary(pieces(node));
     }
 
     private void checkModel() {
@@ -60,7 +60,7 @@ final class TokenizerJson {
         return tokens;
     }
 
-    private Vocabulary vocabulary(JsonNode model) {
+    private String[] pieces(JsonNode model) {
         JsonNode vocab = JsonFields.member(model, "vocab");
         if (vocab == null || !vocab.isObject()) {
             throw new IllegalArgumentException("model.vocab should be an object");
@@ -77,7 +77,7 @@ final class TokenizerJson {
         for (AddedToken token : added) {
             pieces[token.id()] = token.text();
         }
-        return Vocabulary.of(pieces);
+        return pieces;
     }
 
     private static int checkedId(int id) {
@@ -87,14 +87,20 @@ final class TokenizerJson {
         return id;
     }
 
-    private void fillBytes() {
-        for (int id = 0; id < vocabulary.size(); id++) {
-            vocabulary.bytes()[id] = decoding.bytes(vocabulary.pieces()[id]);
-        }
+    private Vocabulary vocabulary(String[] pieces) {
+        boolean[] special = new boolean[pieces.length];
+        boolean[] plain = new boolean[pieces.length];
         for (AddedToken token : added) {
-            vocabulary.bytes()[token.id()] = token.text().getBytes(StandardCharsets.UTF_8);
-            vocabulary.special()[token.id()] = token.special();
+            special[token.id()] = token.special();
+            plain[token.id()] = true;
         }
+        Texts.Writer bytes = new Texts.Writer(pieces.length);
+        for (int id = 0; id < pieces.length; id++) {
+            bytes.write(plain[id] ? pieces[id].getBytes(StandardCharsets.UTF_8) : decoding.bytes(pieces[id]));
+            bytes.end();
+        }
+        Texts written = Texts.of(Arrays.asList(pieces));
+        return new Vocabulary(written, bytes.texts(), special, new PieceTable(written));
     }
 
     Vocabulary vocabulary() {
@@ -143,7 +149,7 @@ final class TokenizerJson {
                         unknown,
                         JsonFields.flag(model, "fuse_unk", false));
         boolean whole = JsonFields.flag(model, "ignore_merges", false);
-        return new BpeModel(symbols, merges(), whole ? vocabulary.ids() : null, vocabulary.longestToken());
+        return new BpeModel(symbols, merges(), whole ? vocabulary : null, vocabulary.longestToken());
     }
 
     private Symbols byteSymbols(int unknown) {
@@ -157,7 +163,7 @@ final class TokenizerJson {
 
     private MergeTable merges() {
         List<JsonNode> merges = JsonFields.list(model, "merges");
-        MergeBuilder builder = new MergeBuilder(vocabulary, merges.size());
+        MergeBuilder builder = new MergeBuilder(vocabulary.ids(), merges.size());
         for (JsonNode merge : merges) {
             String problem = merge.isString() ? builder.add(merge.stringValue()) : pair(builder, merge);
             if (problem != null) {

@@ -1,7 +1,7 @@
 package dev.quire.model.tokenizer;
 
-import java.util.HashMap;
-import java.util.Map;
+import dev.quire.model.weights.Texts;
+import java.nio.charset.StandardCharsets;
 
 /**
  * The tokens by id. Ids that no token has are empty pieces.
@@ -9,34 +9,28 @@ import java.util.Map;
  * @param pieces as the model's file writes them
  * @param bytes as they appear in text
  * @param special left out of the text when the client wishes so
- * @param ids of the pieces
+ * @param ids of the pieces; of equal ones the first
  */
-record Vocabulary(String[] pieces, byte[][] bytes, boolean[] special, Map<String, Integer> ids) {
-    /** A vocabulary without bytes and special tokens yet; of equal pieces the first keeps the name. */
-    static Vocabulary of(String[] pieces) {
-        Map<String, Integer> ids = HashMap.newHashMap(pieces.length);
-        for (int id = 0; id < pieces.length; id++) {
-            if (!pieces[id].isEmpty()) {
-                ids.putIfAbsent(pieces[id], id);
-            }
-        }
-        return new Vocabulary(pieces, new byte[pieces.length][], new boolean[pieces.length], ids);
+record Vocabulary(Texts pieces, Texts bytes, boolean[] special, PieceTable ids) {
+    int size() {
+        return pieces.size();
     }
 
-    int size() {
-        return pieces.length;
+    String piece(int id) {
+        return pieces.get(id);
     }
 
     /** Id of a piece, or -1. */
     int id(String piece) {
-        return ids.getOrDefault(piece, -1);
+        byte[] text = piece.getBytes(StandardCharsets.UTF_8);
+        return ids.find(text, 0, text.length);
     }
 
     /** Bytes of the longest token, at least 1. */
     int longestToken() {
         int longest = 1;
-        for (byte[] token : bytes) {
-            longest = Math.max(longest, token.length);
+        for (int id = 0; id < bytes.size(); id++) {
+            longest = Math.max(longest, bytes.end(id) - bytes.start(id));
         }
         return longest;
     }

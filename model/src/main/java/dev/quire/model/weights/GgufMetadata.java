@@ -1,7 +1,6 @@
 package dev.quire.model.weights;
 
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -65,10 +64,9 @@ public final class GgufMetadata {
         return v == null ? fallback : v;
     }
 
-    /** An array of texts, unmodifiable, or null when the key is absent. */
-    @SuppressWarnings("unchecked") // the reader makes lists of strings only
-    public @Nullable List<String> strings(String key) {
-        return (List<String>) value(key, List.class, "an array of strings");
+    /** An array of texts, or null when the key is absent. */
+    public @Nullable Texts strings(String key) {
+        return value(key, Texts.class, "an array of strings");
     }
 
     /** An array of integers that fit {@code int}s, or null when the key is absent. */

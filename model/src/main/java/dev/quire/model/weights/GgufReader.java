@@ -2,12 +2,8 @@ package dev.quire.model.weights;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
 
 /**
  * A cursor over the bytes of a GGUF file. Each read checks what is left first, so a length from the file can neither
@@ -21,13 +17,14 @@ final class GgufReader {
     private static final int TYPE_ARRAY = 9;
     private static final int[] TYPE_BYTES = {1, 1, 2, 2, 4, 4, 4, 1, -1, -1, 8, 8, 8};
 
-    private static final ValueLayout.OfShort SHORT =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final int MAX_ARRAY_BYTES = 1 << 30; // of the strings of one array
+    private static final int WINDOW = 1 << 16;
 
     private final Path path;
     private final MemorySegment bytes;
+    private final byte[] window = new byte[WINDOW]; // numbers are read from a copy: quicker before code is compiled
+    private long windowStart;
+    private long windowEnd;
     private long at;
     private int elementsLeft = MAX_ARRAY_ELEMENTS;
 
@@ -57,11 +54,35 @@ final class GgufReader {
     }
 
     int int32(String field) {
-        return bytes.get(INT, take(4, field));
+        return int32At(take(4, field));
     }
 
     long int64(String field) {
-        return bytes.get(LONG, take(8, field));
+        return int64At(take(8, field));
+    }
+
+    private int int32At(long offset) {
+        int i = inWindow(offset, 4);
+        return (window[i] & 0xFF) | (window[i + 1] & 0xFF) << 8 | (window[i + 2] & 0xFF) << 16 | window[i + 3] << 24;
+    }
+
+    private long int64At(long offset) {
+        return (int32At(offset) & 0xFFFFFFFFL) | (long) int32At(offset + 4) << 32;
+    }
+
+    private byte byteAt(long offset) {
+        return window[inWindow(offset, 1)];
+    }
+
+    /** Where in the window the {@code n} bytes from {@code offset} are; they are within the file. */
+    private int inWindow(long offset, int n) {
+        if (offset < windowStart || offset + n > windowEnd) {
+            int size = (int) Math.min(WINDOW, bytes.byteSize() - offset);
+            MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, offset, window, 0, size);
+            windowStart = offset;
+            windowEnd = offset + size;
+        }
+        return (int) (offset - windowStart);
     }
 
     /** An unsigned count that must be at most {@code limit}. */
@@ -88,7 +109,7 @@ final class GgufReader {
         return n;
     }
 
-    /** A metadata value: Boolean, Long, Double, String, or an array as long[], double[] or List of String. */
+    /** A metadata value: Boolean, Long, Double, String, or an array as long[], double[] or {@link Texts}. */
     Object value(String key) {
         long from = at;
         int type = int32("type of " + key);
@@ -112,24 +133,24 @@ final class GgufReader {
         long p = take(TYPE_BYTES[type], key);
         return switch (type) {
             case 6, 12 -> real(type, p);
-            case 7 -> bytes.get(ValueLayout.JAVA_BYTE, p) != 0;
+            case 7 -> byteAt(p) != 0;
             default -> integer(type, p);
         };
     }
 
     private double real(int type, long p) {
-        return type == 6 ? Float.intBitsToFloat(bytes.get(INT, p)) : Double.longBitsToDouble(bytes.get(LONG, p));
+        return type == 6 ? Float.intBitsToFloat(int32At(p)) : Double.longBitsToDouble(int64At(p));
     }
 
     private long integer(int type, long p) {
         return switch (type) {
-            case 0 -> bytes.get(ValueLayout.JAVA_BYTE, p) & 0xFFL;
-            case 1, 7 -> bytes.get(ValueLayout.JAVA_BYTE, p);
-            case 2 -> bytes.get(SHORT, p) & 0xFFFFL;
-            case 3 -> bytes.get(SHORT, p);
-            case 4 -> bytes.get(INT, p) & 0xFFFFFFFFL;
-            case 5 -> bytes.get(INT, p);
-            default -> bytes.get(LONG, p);
+            case 0 -> byteAt(p) & 0xFFL;
+            case 1, 7 -> byteAt(p);
+            case 2 -> (byteAt(p) & 0xFFL) | (byteAt(p + 1) & 0xFFL) << 8;
+            case 3 -> (byteAt(p) & 0xFFL) | (long) byteAt(p + 1) << 8;
+            case 4 -> int32At(p) & 0xFFFFFFFFL;
+            case 5 -> int32At(p);
+            default -> int64At(p);
         };
     }
 
@@ -161,14 +182,24 @@ final class GgufReader {
         return values;
     }
 
-    private List<String> strings(String key, int n) {
+    private Texts strings(String key, int n) {
         if ((long) n * Long.BYTES > bytes.byteSize() - at) {
             throw wrong(at, key + " says it has " + n + " strings, more than the rest of the file can hold");
         }
-        List<String> values = new ArrayList<>(n);
+        String length = "length of " + key;
+        long start = at;
+        int[] starts = new int[n];
+        int[] ends = new int[n];
         for (int i = 0; i < n; i++) {
-            values.add(string(key, MAX_STRING_BYTES));
+            long from = take(count(length, MAX_STRING_BYTES), key);
+            if (at - start > MAX_ARRAY_BYTES) {
+                throw wrong(start, key + " is longer than " + MAX_ARRAY_BYTES + " bytes");
+            }
+            starts[i] = (int) (from - start);
+            ends[i] = (int) (at - start);
         }
-        return Collections.unmodifiableList(values);
+        byte[] text = new byte[(int) (at - start)];
+        MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, start, text, 0, text.length);
+        return new Texts(text, starts, ends);
     }
 }

@@ -14,6 +14,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
 
@@ -37,6 +38,7 @@ public final class EngineMeters implements EngineListener {
     private static final double[] PREEMPTIONS = {1, 2, 3, 4, 5, 10, 20};
 
     private final MeterRegistry registry;
+    private Consumer<RequestStats> finishes = request -> {};
     private final Tags tags;
 
     private final Counter preemptions;
@@ -152,6 +154,11 @@ public final class EngineMeters implements EngineListener {
         facts(cache, maxModelLen);
     }
 
+    /** Also tells {@code recorder} of each request that has ended; called before the engine starts. */
+    public void record(Consumer<RequestStats> recorder) {
+        finishes = recorder;
+    }
+
     /** The gauges that follow the engine's state. */
     public void follow(Supplier<EngineFacts> engine) {
         gauge("vllm:num_requests_running", "Sequences in the batch", engine, EngineFacts::running);
@@ -219,6 +226,7 @@ public final class EngineMeters implements EngineListener {
 
     @Override
     public void onFinish(RequestStats request) {
+        finishes.accept(request);
         Counter reason = finished.get(request.finish());
         if (reason != null) {
             reason.increment();

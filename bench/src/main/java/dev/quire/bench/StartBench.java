@@ -1,0 +1,63 @@
+package dev.quire.bench;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.function.ToDoubleFunction;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Time from {@code ./quire serve} to the first answer, again and again. */
+@Command(
+        name = "start",
+        description = "Starts this build's server again and again; prints the time to its first answer.",
+        sortOptions = false,
+        usageHelpAutoWidth = true)
+final class StartBench implements Callable<Integer> {
+    @Option(
+            names = "--repeat",
+            defaultValue = "7",
+            paramLabel = "N",
+            description = "starts that count, after one that does not (default: ${DEFAULT-VALUE})")
+    private int repeat;
+
+    @SuppressWarnings("UnusedVariable") // picocli reads it
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "print this text")
+    private boolean help;
+
+    @Parameters(paramLabel = "-- SERVE-FLAGS", arity = "0..*", description = "flags for the server")
+    private List<String> serveFlags = List.of();
+
+    private StartBench() {}
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+        if (repeat < 1) {
+            throw new IllegalArgumentException("--repeat is " + repeat + "; allowed: 1 or more");
+        }
+        ColdStart.measure(serveFlags); // reads files into memory, and makes the AOT cache where there is none
+        List<ColdStart> starts = new ArrayList<>();
+        for (int i = 0; i < repeat; i++) {
+            starts.add(ColdStart.measure(serveFlags));
+        }
+        System.out.printf(Locale.ROOT, "%d starts%25s%9s%9s%n", repeat, "median", "min", "max");
+        print("port open", starts, ColdStart::listening);
+        print("first answer", starts, ColdStart::answered);
+        print("processor time until then", starts, ColdStart::processor);
+        return 0;
+    }
+
+    private static void print(String what, List<ColdStart> starts, ToDoubleFunction<ColdStart> seconds) {
+        double[] sorted = starts.stream().mapToDouble(seconds).sorted().toArray();
+        int middle = sorted.length / 2;
+        double median = sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+        System.out.printf(
+                Locale.ROOT, "%-26s%6.2f s%7.2f s%7.2f s%n", what, median, sorted[0], sorted[sorted.length - 1]);
+    }
+}
