@@ -11,6 +11,7 @@ import dev.quire.scheduler.EngineListener;
 import dev.quire.scheduler.FcfsPolicy;
 import dev.quire.scheduler.Generation;
 import dev.quire.scheduler.GenerationRequest;
+import dev.quire.scheduler.Speculation;
 import dev.quire.scheduler.TokenEvent;
 import dev.quire.server.Flags;
 import dev.quire.server.QuireServer;
@@ -156,7 +157,9 @@ final class OverheadBench implements Callable<Integer> {
                 new ModelRunner.Limits(2048, streams, 1 << 16, 64, 4 * streams, 1 << 20, KV_BLOCKS, 16);
         int[] text = new int[1000];
         java.util.Arrays.setAll(text, i -> i);
-        EngineConfig scheduling = EngineConfig.DEFAULTS.withStep(config.load().maxBatchedTokens(), streams);
+        EngineConfig scheduling = EngineConfig.DEFAULTS
+                .withStep(config.load().maxBatchedTokens(), streams)
+                .withSpeculation(Speculation.NONE);
         LongAdder read = new LongAdder();
         IdleRunner runner = new IdleRunner(limits, text, 0);
         Engine engine = Engine.start(runner, scheduling, new FcfsPolicy(), EngineListener.NONE);
