@@ -16,7 +16,8 @@ import picocli.CommandLine.Option;
             CompareBench.class,
             ModesBench.class,
             OverheadBench.class,
-            StartBench.class
+            StartBench.class,
+            KernelsBench.class
         },
         sortOptions = false,
         usageHelpAutoWidth = true)

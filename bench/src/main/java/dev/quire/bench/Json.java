@@ -14,7 +14,11 @@ final class Json {
     }
 
     static String quote(String text) {
-        return MAPPER.writeValueAsString(text);
+        return line(text);
+    }
+
+    static String line(Object value) {
+        return MAPPER.writeValueAsString(value);
     }
 
     static String write(Object value) {
