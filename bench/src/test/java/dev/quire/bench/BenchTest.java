@@ -31,8 +31,6 @@ class BenchTest {
                 "table --out x",
                 "table --out x --server noequals",
                 "table --out x --server a=http://127.0.0.1 --case chat",
-                "kernels --isa avx3",
-                "kernels --threads -1",
                 "nonsense"
             })
     void aBadCommandLineIsTwo(String line) {

@@ -1,6 +1,7 @@
 package dev.quire.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -8,6 +9,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 import tools.jackson.databind.JsonNode;
 
@@ -38,5 +41,14 @@ class KernelsBenchTest {
         assertThat(lines.get(0).path("schema").asString()).isEqualTo("quire-kernels/1");
         assertThat(lines.get(0).path("machine").has("cpu")).isTrue();
         assertThat(lines.get(1).path("isa").asString()).isEqualTo("avx2,scalar");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"--isa=avx3", "--threads=-1"})
+    void flagsThatNoLevelOrDeviceTakesAreRefused(String flag, @TempDir Path home) {
+        KernelsBench bench = new KernelsBench();
+        new CommandLine(bench).parseArgs(flag);
+
+        assertThatThrownBy(() -> bench.run(home)).isInstanceOf(IllegalArgumentException.class);
     }
 }
