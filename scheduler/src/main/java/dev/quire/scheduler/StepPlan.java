@@ -1,7 +1,6 @@
 package dev.quire.scheduler;
 
 import dev.quire.kvcache.BlockCopies;
-import dev.quire.kvcache.KvCache;
 import dev.quire.model.Batch;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,7 +38,7 @@ final class StepPlan implements StepBuilder {
 
     private final EngineState state;
     private final StepCost cost;
-    private final List<Sequence> admitted = new ArrayList<>();
+    private final Admission admission;
     private boolean moved;
     private long number;
     private int tokensLeft;
@@ -52,6 +51,7 @@ final class StepPlan implements StepBuilder {
     StepPlan(EngineState state, StepCost cost) {
         this.state = state;
         this.cost = cost;
+        admission = new Admission(state);
     }
 
     /** Starts an empty plan. */
@@ -60,7 +60,7 @@ final class StepPlan implements StepBuilder {
         entries.clear();
         entriesUsed = 0;
         fillers.clear();
-        admitted.clear();
+        admission.begin();
         moved = false;
         singles = 0;
         promptTokens = 0;
@@ -83,9 +83,9 @@ final class StepPlan implements StepBuilder {
         if (moved) {
             keep(state.running, Sequence.State.RUNNING, state.waiting);
         }
-        if (!admitted.isEmpty()) {
+        if (admission.any()) {
             keep(state.waiting, Sequence.State.WAITING, state.running);
-            admitted.clear();
+            admission.begin();
         }
     }
 
@@ -270,83 +270,21 @@ final class StepPlan implements StepBuilder {
             throw new IllegalArgumentException(tokens + " tokens, " + room(s) + " fit the step");
         }
         boolean waits = s.state == Sequence.State.WAITING;
-        if (waits && !attach(s)) {
+        if (waits && !admission.attach(s)) {
             return false;
         }
         int count = withinOutputs(s, s.planned, Math.min(tokens, s.target() - s.planned));
         if (count < 1 || !state.cache.grow(s.blocks, s.planned, s.planned + count, copies)) {
             if (waits) {
-                detach(s);
+                admission.detach(s);
             }
             return false;
         }
         if (waits) {
-            enter(s);
+            admission.enter(s);
         }
         add(s, count);
         return true;
-    }
-
-    /** Gives a waiting sequence the prefix that is known, if there are blocks for the rest. */
-    private boolean attach(Sequence s) {
-        KvCache cache = state.cache;
-        // A position that is to be scored must be computed.
-        int shareable = s.request.scoring(s.scored) ? 1 : s.length;
-        s.planned = cache.attach(s.blocks, s.tokens, shareable, s.request.spec.cacheSalt());
-        if (fits(s)) {
-            return true;
-        }
-        detach(s);
-        return false;
-    }
-
-    private void detach(Sequence s) {
-        state.cache.release(s.blocks);
-        s.planned = 0;
-    }
-
-    /**
-     * Whether a newcomer can be computed to its next token without taking what those running need to get to theirs. One
-     * that was preempted too often already comes back only when everybody's last token has a place.
-     */
-    private boolean fits(Sequence s) {
-        boolean careful = s.preemptions >= state.config.preemptionLimit();
-        int needed = missing(s, careful);
-        int others = 0;
-        for (int i = 0; i < state.running.size(); i++) {
-            Sequence other = state.running.get(i);
-            if (other.state == Sequence.State.RUNNING) {
-                others++;
-                needed += missing(other, careful);
-            }
-        }
-        for (int i = 0; i < admitted.size(); i++) {
-            others++;
-            needed += missing(admitted.get(i), careful);
-        }
-        int reserve = careful ? 0 : Math.min(others, state.cache.total() / 16);
-        return others == 0 || needed + reserve <= state.cache.available();
-    }
-
-    private int missing(Sequence s, boolean careful) {
-        int positions = careful ? s.peak() : Math.min(s.length + s.ahead + 1, s.peak());
-        return Math.max(0, state.cache.blocksFor(positions) - s.blocks.size());
-    }
-
-    private void enter(Sequence s) {
-        s.state = Sequence.State.RUNNING;
-        admitted.add(s);
-        ActiveRequest request = s.request;
-        if (!request.lookedUp) {
-            request.lookedUp = true;
-            request.cachedTokens = s.planned;
-            request.scheduledNanos = state.now;
-            if (!request.scoring(s.scored)) {
-                state.cache.countLookup(s.length, s.planned);
-                state.queriedTokens += s.length;
-                state.cachedTokens += s.planned;
-            }
-        }
     }
 
     private void add(Sequence s, int count) {
