@@ -36,7 +36,9 @@ bool wholly_quantised(const LinearJob& job) {
 void fuse_norm(Prepared& norm, Prepared& linear, int threads) {
   const QrRmsNorm& a = args_of<QrRmsNorm>(norm);
   if (!same_rows(norm, linear) || !takes(linear, a.out, a.cols)) return;
-  if (threads > 1 && linear.linear.rows <= kRowsForEach && wholly_quantised(linear.linear)) {
+  // Nobody may write what another worker still norms.
+  const bool apart = a.out != a.x && reinterpret_cast<uint64_t>(linear.linear.out) != a.x;
+  if (threads > 1 && linear.linear.rows <= kRowsForEach && wholly_quantised(linear.linear) && apart) {
     linear.norm = &a;
     norm.absorbed = true;
   } else {
@@ -58,7 +60,7 @@ void fuse_gate(Prepared& linear, Prepared& gated) {
   const QrGated& a = args_of<QrGated>(gated);
   if (reinterpret_cast<uint64_t>(job.out) != a.gate_up || job.n_parts != 2 || job.add ||
       job.parts[0].rows != a.inner || job.parts[1].rows != a.inner || a.inner % kGroup != 0 ||
-      (linear.op->flags & QR_ROWS_LOGITS) != 0) {
+      reinterpret_cast<uint64_t>(job.x) == a.out || (linear.op->flags & QR_ROWS_LOGITS) != 0) {
     return;
   }
   job.gate = &a;
@@ -77,6 +79,7 @@ void fuse_rope(Prepared& linear, Prepared& rope, const QrStep& step) {
   LinearJob& job = linear.linear;
   const QrRopeKv& a = args_of<QrRopeKv>(rope);
   if (reinterpret_cast<uint64_t>(job.out) != a.qkv || job.add || a.head_dim % kTileRows != 0 ||
+      reinterpret_cast<uint64_t>(job.x) == a.q_out ||
       job.out_cols != (a.heads + 2 * a.kv_heads) * a.head_dim || (linear.op->flags & QR_ROWS_LOGITS) != 0) {
     return;
   }

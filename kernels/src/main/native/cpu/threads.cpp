@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
@@ -15,8 +16,16 @@
 namespace quire {
 namespace {
 
-/// Some 50 microseconds: longer than a phase's imbalance, short enough not to starve the threads of the server.
-constexpr int kSpins = 3000;
+/// Longer than a phase's imbalance, short enough not to starve the threads of the server.
+constexpr int64_t kSpinNanos = 50000;
+/// A pause takes between 10 and 150 cycles, by processor: so the clock is asked now and then.
+constexpr int kPauses = 64;
+
+int64_t now_nanos() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
 
 void pause_once() {
 #if defined(__x86_64__)
@@ -38,10 +47,13 @@ void Signal::raise() {
 }
 
 void Signal::await(uint32_t seen) {
-  for (int i = 0; i < kSpins; i++) {
-    if (value() != seen) return;
-    pause_once();
-  }
+  const int64_t end = now_nanos() + kSpinNanos;
+  do {
+    for (int i = 0; i < kPauses; i++) {
+      if (value() != seen) return;
+      pause_once();
+    }
+  } while (now_nanos() < end);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   while (value_.load(std::memory_order_seq_cst) == seen) futex(&value_, FUTEX_WAIT, seen);
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);

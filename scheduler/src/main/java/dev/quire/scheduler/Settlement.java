@@ -73,9 +73,9 @@ final class Settlement {
         return right;
     }
 
-    /** Takes what was drawn behind guesses that were right. */
+    /** Takes what was drawn behind guesses that were right, until the sequence ends. */
     private void takeFurther(Sequence s, StepOutput output, int sample, int right) {
-        for (int i = 1; i <= right; i++) {
+        for (int i = 1; i <= right && s.state != Sequence.State.ENDED; i++) {
             accepted++;
             draw(s, output, sample + i);
         }

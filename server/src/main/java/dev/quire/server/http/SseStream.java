@@ -114,6 +114,9 @@ public final class SseStream {
             end(new ClientGoneException());
             return;
         }
+        if (channel.isWritable()) {
+            stopWatch(); // the client has taken something since
+        }
         EventSource.More more = EventSource.More.NOW;
         while (more == EventSource.More.NOW && channel.isWritable()) {
             more = sendSome(events);
@@ -148,12 +151,18 @@ public final class SseStream {
 
     /** A client that takes nothing for too long is dropped. */
     private void watchForStuck(boolean full) {
+        if (!full) {
+            stopWatch();
+        } else if (stuck == null) {
+            stuck = loop.schedule(this::drop, writeTimeout.toNanos(), TimeUnit.NANOSECONDS);
+        }
+    }
+
+    private void stopWatch() {
         Future<?> watch = stuck;
-        if (watch != null && (!full || channel.isWritable())) {
+        if (watch != null) {
             watch.cancel(false);
             stuck = null;
-        } else if (watch == null && full) {
-            stuck = loop.schedule(this::drop, writeTimeout.toNanos(), TimeUnit.NANOSECONDS);
         }
     }
 
