@@ -55,7 +55,7 @@ public record ServerConfig(
      * How requests are scheduled.
      *
      * @param policy who goes first
-     * @param batching when a request joins and leaves the batch; anything but continuous shares no prefixes
+     * @param batching when a request joins and leaves the batch; anything but continuous shares no prefixes and guesses nothing
      * @param prefixCaching whether computed prefixes are shared
      * @param speculation how far ahead sequences may guess
      * @param maxQueuedRequests unfinished sequences beyond which requests are refused
@@ -71,7 +71,9 @@ public record ServerConfig(
             long maxQueuedTokens,
             Duration drain) {
         public Scheduling {
-            prefixCaching &= batching == Batching.CONTINUOUS; // rows that are reserved whole cannot share blocks
+            // Rows that are reserved whole cannot share blocks, and rows in step take a token each.
+            prefixCaching &= batching == Batching.CONTINUOUS;
+            speculation = batching == Batching.CONTINUOUS ? speculation : Speculation.NONE;
         }
     }
 

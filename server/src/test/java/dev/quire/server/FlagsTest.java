@@ -44,10 +44,11 @@ class FlagsTest {
 
     @ParameterizedTest
     @CsvSource({"continuous, CONTINUOUS, true", "static, STATIC, false", "dynamic, DYNAMIC, false"})
-    void onlyContinuousBatchingSharesPrefixes(String mode, ServerConfig.Batching batching, boolean prefixCaching) {
+    void onlyContinuousBatchingSharesPrefixesAndGuesses(String mode, ServerConfig.Batching batching, boolean both) {
         ServerConfig.Scheduling engine = serve("--batching", mode).engine();
         assertThat(engine.batching()).isEqualTo(batching);
-        assertThat(engine.prefixCaching()).isEqualTo(prefixCaching);
+        assertThat(engine.prefixCaching()).isEqualTo(both);
+        assertThat(engine.speculation().maxTokens() > 0).isEqualTo(both);
         assertThat(serve().engine().batching()).isEqualTo(ServerConfig.Batching.CONTINUOUS);
     }
 
