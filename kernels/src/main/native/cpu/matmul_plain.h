@@ -40,44 +40,29 @@ QR_INLINE F load_plain(const uint8_t* tile, int64_t column) {
   }
 }
 
-template <int kType, int kTiles, int kRows>
+template <int kType, int kRows>
 static void plain_block(const TileWork& work, int64_t tile, int64_t row) {
-  const LinearPart& part = work.part;
-  const uint8_t* w[kTiles];
-  for (int t = 0; t < kTiles; t++) w[t] = part.data + (tile + t) * part.tile.bytes;
+  const uint8_t* w = work.part.data + tile * work.part.tile.bytes;
   const int64_t cols = work.job.in_cols;
   const float* x = work.job.x + row * cols;
-  F acc[kRows][kTiles];
-  QR_UNROLL for (int r = 0; r < kRows; r++) {
-    QR_UNROLL for (int t = 0; t < kTiles; t++) acc[r][t] = zero();
-  }
+  F acc[kRows];
+  QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = zero();
   for (int64_t k = 0; k < cols; k++) {
-    F column[kTiles];
-    QR_UNROLL for (int t = 0; t < kTiles; t++) column[t] = load_plain<kType>(w[t], k);
-    QR_UNROLL for (int r = 0; r < kRows; r++) {
-      const F xk = set1(x[r * cols + k]);
-      QR_UNROLL for (int t = 0; t < kTiles; t++) acc[r][t] = fma(xk, column[t], acc[r][t]);
-    }
+    const F column = load_plain<kType>(w, k);
+    QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = fma(set1(x[r * cols + k]), column, acc[r]);
   }
-  for (int r = 0; r < kRows; r++) {
-    for (int t = 0; t < kTiles; t++) write_tile(work, tile + t, row + r, acc[r][t]);
-  }
-}
-
-template <int kType, int kTiles>
-static void plain_rows(const TileWork& work, int64_t tile, int64_t row, int64_t end) {
-  if constexpr (kLinearRows >= 4) {
-    for (; row + 4 <= end; row += 4) plain_block<kType, kTiles, 4>(work, tile, row);
-  }
-  for (; row < end; row++) plain_block<kType, kTiles, 1>(work, tile, row);
+  for (int r = 0; r < kRows; r++) write_tile(work, tile, row + r, acc[r]);
 }
 
 template <int kType>
 static void plain_tiles(const TileWork& work, int64_t tile, int64_t tiles_end, int64_t row, int64_t end) {
-  if constexpr (kLinearTiles >= 2) {
-    for (; tile + 2 <= tiles_end; tile += 2) plain_rows<kType, 2>(work, tile, row, end);
+  for (; tile < tiles_end; tile++) {
+    int64_t r = row;
+    if constexpr (kLinearRows >= 4) {
+      for (; r + 4 <= end; r += 4) plain_block<kType, 4>(work, tile, r);
+    }
+    for (; r < end; r++) plain_block<kType, 1>(work, tile, r);
   }
-  for (; tile < tiles_end; tile++) plain_rows<kType, 1>(work, tile, row, end);
 }
 
 }  // namespace quire::QR_LEVEL

@@ -109,86 +109,63 @@ struct QuantType {
   }
 };
 
-/// Adds the products of one half (or whole) group to the integer sums.
-template <class T, int kTiles, int kRows>
-QR_INLINE void dot_group(const uint8_t* const* tile, int half, const int8_t* x,
-                         Dot<T::bits> (&sum)[kRows][kTiles]) {
+/// Adds the products of one half (or whole) group of a tile to the integer sums.
+template <class T, int kRows>
+QR_INLINE void dot_group(const uint8_t* tile, int half, const int8_t* x, Dot<T::bits> (&sum)[kRows]) {
   if constexpr (T::bits == 4) {
     QR_UNROLL for (int c = 0; c < 4; c++) {
-      Bytes low[kTiles], high[kTiles];
-      QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        const Bytes both = load_bytes(tile[t] + c * 64);
-        low[t] = low_nibbles(both);
-        high[t] = high_nibbles(both);
-      }
+      const Bytes both = load_bytes(tile + c * 64);
+      const Bytes low = low_nibbles(both), high = high_nibbles(both);
       QR_UNROLL for (int r = 0; r < kRows; r++) {
-        QR_UNROLL for (int t = 0; t < kTiles; t++) {
-          sum[r][t].add(low[t], quad(x, r, c));
-          sum[r][t].add(high[t], quad(x, r, c + 4));
-        }
+        sum[r].add(low, quad(x, r, c));
+        sum[r].add(high, quad(x, r, c + 4));
       }
     }
   } else {
     constexpr int quads = 8 / T::halves;
     QR_UNROLL for (int i = 0; i < quads; i++) {
       const int c = half * quads + i;
-      Bytes w[kTiles];
-      QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        w[t] = load_bytes(tile[t] + c * 64);
-      }
-      QR_UNROLL for (int r = 0; r < kRows; r++) {
-        QR_UNROLL for (int t = 0; t < kTiles; t++) sum[r][t].add(w[t], quad(x, r, c));
-      }
+      const Bytes w = load_bytes(tile + c * 64);
+      QR_UNROLL for (int r = 0; r < kRows; r++) sum[r].add(w, quad(x, r, c));
     }
   }
 }
 
-/// kTiles x kRows outputs of 16 over all groups.
-template <class T, bool kHigh, int kTiles, int kRows>
-QR_INLINE void tile_rows(const uint8_t* (&tile)[kTiles], RowView x, int64_t groups, F (&acc)[kRows][kTiles]) {
-  QR_UNROLL for (int r = 0; r < kRows; r++) {
-    QR_UNROLL for (int t = 0; t < kTiles; t++) acc[r][t] = zero();
-  }
+/// 16 outputs of each of kRows rows, over all groups of a tile.
+template <class T, bool kHigh, int kRows>
+QR_INLINE void tile_rows(const uint8_t* tile, RowView x, int64_t groups, F (&acc)[kRows]) {
+  QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = zero();
   for (int64_t g = 0; g < groups; g++) {
-    QR_UNROLL for (int t = 0; t < kTiles; t++) {
-      QR_UNROLL for (int64_t ahead = 0; ahead < T::group; ahead += 64) {
-        __builtin_prefetch(tile[t] + kPrefetch + ahead);
-      }
+    QR_UNROLL for (int64_t ahead = 0; ahead < T::group; ahead += 64) {
+      __builtin_prefetch(tile + kPrefetch + ahead);
     }
     QR_UNROLL for (int half = 0; half < T::halves; half++) {
-      Dot<T::bits> sum[kRows][kTiles], low[kRows][kTiles];
+      Dot<T::bits> sum[kRows], low[kRows];
       int32_t start[kRows];
       QR_UNROLL for (int r = 0; r < kRows; r++) {
         start[r] = T::minima ? (kHigh ? 0 : kMagicBits) : x.starts[half * kRowBlock + r];
-        QR_UNROLL for (int t = 0; t < kTiles; t++) {
-          sum[r][t].start(kHigh ? 0 : start[r]);
-          low[r][t].start(start[r]);
-        }
+        sum[r].start(kHigh ? 0 : start[r]);
+        low[r].start(start[r]);
       }
-      dot_group<T, kTiles, kRows>(tile, half, x.codes, sum);
-      if constexpr (kHigh) dot_group<T, kTiles, kRows>(tile, half, x.low, low);
-      QR_UNROLL for (int t = 0; t < kTiles; t++) {
-        const F d = T::load_factors(tile[t], half);
-        QR_UNROLL for (int r = 0; r < kRows; r++) {
-          const F scale = set1(x.factors[r]);
-          F value;
-          if constexpr (kHigh) {
-            value = mul(to_float(add(shift_left_8(sum[r][t].done(0)), low[r][t].done(start[r]))),
-                        scale);
-          } else {
-            value = fma(as_float(sum[r][t].done(start[r])), scale, set1(x.factors[kRowBlock + r]));
-          }
-          acc[r][t] = fma(value, d, acc[r][t]);
+      dot_group<T, kRows>(tile, half, x.codes, sum);
+      if constexpr (kHigh) dot_group<T, kRows>(tile, half, x.low, low);
+      const F d = T::load_factors(tile, half);
+      QR_UNROLL for (int r = 0; r < kRows; r++) {
+        const F scale = set1(x.factors[r]);
+        F value;
+        if constexpr (kHigh) {
+          value = mul(to_float(add(shift_left_8(sum[r].done(0)), low[r].done(start[r]))), scale);
+        } else {
+          value = fma(as_float(sum[r].done(start[r])), scale, set1(x.factors[kRowBlock + r]));
         }
-        if constexpr (T::minima) {
-          const F m = T::load_factors(tile[t], T::halves);
-          QR_UNROLL for (int r = 0; r < kRows; r++) {
-            acc[r][t] = fma(m, set1(x.factors[2 * kRowBlock + r]), acc[r][t]);
-          }
-        }
+        acc[r] = fma(value, d, acc[r]);
+      }
+      if constexpr (T::minima) {
+        const F m = T::load_factors(tile, T::halves);
+        QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = fma(m, set1(x.factors[2 * kRowBlock + r]), acc[r]);
       }
     }
-    QR_UNROLL for (int t = 0; t < kTiles; t++) tile[t] += T::group;
+    tile += T::group;
     x.codes += kRowBlock * kGroup;
     if (kHigh) x.low += kRowBlock * kGroup;
     x.factors += 4 * kRowBlock;
@@ -196,53 +173,44 @@ QR_INLINE void tile_rows(const uint8_t* (&tile)[kTiles], RowView x, int64_t grou
   }
 }
 
-template <class T, bool kHigh, int kTiles, int kRows>
-static void quant_block(const TileWork& work, int64_t tile_index, int64_t row) {
+template <class T, bool kHigh, int kRows>
+static void quant_block(const TileWork& work, int64_t tile, int64_t row) {
   const LinearJob& job = work.job;
   const LinearPart& part = work.part;
   const QuantisedRows& q = work.q;
   const int64_t groups = job.in_cols / kGroup;
   const int64_t block = row / kRowBlock * groups, in_block = row % kRowBlock;
-  const uint8_t* tile[kTiles];
-  for (int t = 0; t < kTiles; t++) tile[t] = part.data + (tile_index + t) * part.tile.bytes;
   const int32_t* starts = q.starts[&part - job.parts];
   const int64_t code = (block * kRowBlock + in_block) * kGroup;
   const RowView x = {q.codes + code, kHigh ? q.low + code : nullptr,
                      q.factors + block * 4 * kRowBlock + in_block,
                      T::minima ? nullptr : starts + block * 2 * kRowBlock + in_block};
-  F acc[kRows][kTiles];
-  tile_rows<T, kHigh, kTiles, kRows>(tile, x, groups, acc);
-  for (int r = 0; r < kRows; r++) {
-    for (int t = 0; t < kTiles; t++) write_tile(work, tile_index + t, row + r, acc[r][t]);
-  }
+  F acc[kRows];
+  tile_rows<T, kHigh, kRows>(part.data + tile * part.tile.bytes, x, groups, acc);
+  for (int r = 0; r < kRows; r++) write_tile(work, tile, row + r, acc[r]);
 }
 
-template <class T, bool kHigh, int kTiles>
+template <class T, bool kHigh>
 static void quant_rows(const TileWork& work, int64_t tile, int64_t row, int64_t end) {
-  if constexpr (kLinearRows >= 8 && kTiles == 1 && !kHigh) {
-    for (; row + 8 <= end; row += 8) quant_block<T, kHigh, kTiles, 8>(work, tile, row);
+  if constexpr (kLinearRows >= 8 && !kHigh) {
+    for (; row + 8 <= end; row += 8) quant_block<T, kHigh, 8>(work, tile, row);
   }
   if constexpr (kLinearRows >= 4 && !kHigh) {
-    for (; row + 4 <= end; row += 4) quant_block<T, kHigh, kTiles, 4>(work, tile, row);
+    for (; row + 4 <= end; row += 4) quant_block<T, kHigh, 4>(work, tile, row);
   }
   if constexpr (kLinearRows >= 2) {
-    for (; row + 2 <= end; row += 2) quant_block<T, kHigh, kTiles, 2>(work, tile, row);
+    for (; row + 2 <= end; row += 2) quant_block<T, kHigh, 2>(work, tile, row);
   }
-  for (; row < end; row++) quant_block<T, kHigh, kTiles, 1>(work, tile, row);
+  for (; row < end; row++) quant_block<T, kHigh, 1>(work, tile, row);
 }
 
 template <class T>
 static void quant_tiles(const TileWork& work, int64_t tile, int64_t tiles_end, int64_t row, int64_t end) {
-  if constexpr (kLinearTiles >= 2) {
-    for (; !work.job.high && tile + 2 <= tiles_end; tile += 2) {
-      quant_rows<T, false, 2>(work, tile, row, end);
-    }
-  }
   for (; tile < tiles_end; tile++) {
     if (work.job.high) {
-      quant_rows<T, true, 1>(work, tile, row, end);
+      quant_rows<T, true>(work, tile, row, end);
     } else {
-      quant_rows<T, false, 1>(work, tile, row, end);
+      quant_rows<T, false>(work, tile, row, end);
     }
   }
 }

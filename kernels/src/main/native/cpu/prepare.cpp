@@ -197,8 +197,10 @@ int prepare_sample(Preparation& prep, int index, const QrOp& op) {
 
 int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
   if (op.args == 0) return bad(index, "no arguments");
-  out = {};
   out.op = &op;
+  out.absorbed = out.fed = false;
+  out.feeds = nullptr;
+  out.norm = nullptr;
   switch (op.opcode) {
     case QR_OP_LINEAR: return prepare_linear(prep, index, op, out.linear);
     case QR_OP_ATTENTION: return prepare_attention(prep, index, op, out.attention);

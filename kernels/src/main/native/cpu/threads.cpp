@@ -47,13 +47,15 @@ void Signal::raise() {
 }
 
 void Signal::await(uint32_t seen) {
-  const int64_t end = now_nanos() + kSpinNanos;
-  do {
+  for (int64_t end = 0;;) {
     for (int i = 0; i < kPauses; i++) {
       if (value() != seen) return;
       pause_once();
     }
-  } while (now_nanos() < end);
+    const int64_t now = now_nanos();
+    if (end == 0) end = now + kSpinNanos;
+    if (now >= end) break;
+  }
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   while (value_.load(std::memory_order_seq_cst) == seen) futex(&value_, FUTEX_WAIT, seen);
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
