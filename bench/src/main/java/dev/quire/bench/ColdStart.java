@@ -3,7 +3,6 @@ package dev.quire.bench;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -26,7 +25,7 @@ record ColdStart(double listening, double answered, double processor) {
 
     /** Starts a server, waits for its first answer, and stops it. */
     static ColdStart measure(List<String> flags) throws IOException, InterruptedException {
-        int port = freePort();
+        int port = OwnServer.freePort();
         List<String> command = new ArrayList<>(
                 List.of(OwnServer.home().resolve("quire").toString(), "serve", "--port", Integer.toString(port)));
         command.addAll(flags);
@@ -63,12 +62,6 @@ record ColdStart(double listening, double answered, double processor) {
             }
         }
         return (System.nanoTime() - begin) / 1e9;
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return probe.getLocalPort();
-        }
     }
 
     private static boolean connects(int port) {

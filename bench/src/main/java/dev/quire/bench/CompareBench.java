@@ -27,13 +27,6 @@ final class CompareBench implements Callable<Integer> {
     @Option(names = "--plot", paramLabel = "FILE", description = "also draw them to this file, as SVG")
     private @Nullable Path plot;
 
-    @SuppressWarnings("UnusedVariable") // picocli reads it
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this text")
-    private boolean help;
-
     private CompareBench() {}
 
     @Override

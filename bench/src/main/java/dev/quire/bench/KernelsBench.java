@@ -45,13 +45,6 @@ final class KernelsBench implements Callable<Integer> {
             description = "write a line of machine facts, and one for each row of the table")
     private @Nullable Path json;
 
-    @SuppressWarnings("UnusedVariable") // picocli reads it
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this text")
-    private boolean help;
-
     KernelsBench() {}
 
     @Override

@@ -60,13 +60,6 @@ final class ModesBench implements Callable<Integer> {
     @Mixin
     private final LoadFlags load = new LoadFlags();
 
-    @SuppressWarnings("UnusedVariable") // picocli reads it
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this text")
-    private boolean help;
-
     @Parameters(paramLabel = "-- SERVE-FLAGS", arity = "0..*", description = "more flags for the servers")
     private List<String> serveFlags = List.of();
 

@@ -94,13 +94,6 @@ final class ServeBench implements Callable<Integer> {
     @Option(names = "--plot", paramLabel = "FILE", description = "also draw them to this file, as SVG")
     private @Nullable Path plot;
 
-    @SuppressWarnings("UnusedVariable") // picocli reads it
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this text")
-    private boolean help;
-
     @Parameters(paramLabel = "-- SERVE-FLAGS", arity = "0..*", description = "flags for the server that is started")
     private List<String> serveFlags = List.of();
 

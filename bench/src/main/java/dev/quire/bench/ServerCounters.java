@@ -1,11 +1,6 @@
 package dev.quire.bench;
 
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
-import java.time.Duration;
 
 /**
  * What Quire has counted since it started, or between two readings.
@@ -24,16 +19,9 @@ record ServerCounters(
         double stepSeconds,
         double kvAllocated,
         double kvFilled) {
-    private static final Duration LIMIT = Duration.ofSeconds(10);
-
     /** Reads {@code /metrics} of a server. */
     static ServerCounters read(Target target) throws IOException, InterruptedException {
-        HttpRequest request = HttpRequest.newBuilder(URI.create(target.base() + "/metrics"))
-                .timeout(LIMIT)
-                .build();
-        try (HttpClient client = HttpClient.newBuilder().connectTimeout(LIMIT).build()) {
-            return of(client.send(request, HttpResponse.BodyHandlers.ofString()).body());
-        }
+        return of(target.get("/metrics"));
     }
 
     /**

@@ -24,13 +24,6 @@ final class StartBench implements Callable<Integer> {
             description = "starts that count, after one that does not (default: ${DEFAULT-VALUE})")
     private int repeat;
 
-    @SuppressWarnings("UnusedVariable") // picocli reads it
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this text")
-    private boolean help;
-
     @Parameters(paramLabel = "-- SERVE-FLAGS", arity = "0..*", description = "flags for the server")
     private List<String> serveFlags = List.of();
 
@@ -54,10 +47,13 @@ final class StartBench implements Callable<Integer> {
     }
 
     private static void print(String what, List<ColdStart> starts, ToDoubleFunction<ColdStart> seconds) {
-        double[] sorted = starts.stream().mapToDouble(seconds).sorted().toArray();
-        int middle = sorted.length / 2;
-        double median = sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+        double[] values = starts.stream().mapToDouble(seconds).sorted().toArray();
         System.out.printf(
-                Locale.ROOT, "%-26s%6.2f s%7.2f s%7.2f s%n", what, median, sorted[0], sorted[sorted.length - 1]);
+                Locale.ROOT,
+                "%-26s%6.2f s%7.2f s%7.2f s%n",
+                what,
+                Summary.median(values),
+                values[0],
+                values[values.length - 1]);
     }
 }

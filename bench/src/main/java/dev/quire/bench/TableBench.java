@@ -70,13 +70,6 @@ final class TableBench implements Callable<Integer> {
     @Mixin
     private final LoadFlags load = new LoadFlags();
 
-    @SuppressWarnings("UnusedVariable") // picocli reads it
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "print this text")
-    private boolean help;
-
     @Spec
     private @Nullable CommandSpec spec;
 

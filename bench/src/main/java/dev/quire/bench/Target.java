@@ -56,13 +56,13 @@ record Target(URI base, @Nullable String apiKey) {
     }
 
     /**
-     * The first model that the server lists.
+     * The body of a GET.
      *
-     * @throws IOException when it lists none, or does not answer
+     * @throws IOException when nothing listens, or the answer is not 200
      */
-    String firstModel() throws IOException, InterruptedException {
+    String get(String path) throws IOException, InterruptedException {
         HttpRequest.Builder request =
-                HttpRequest.newBuilder(URI.create(base + "/v1/models")).timeout(LIMIT);
+                HttpRequest.newBuilder(URI.create(base + path)).timeout(LIMIT);
         if (apiKey != null) {
             request.header("Authorization", "Bearer " + apiKey);
         }
@@ -72,15 +72,26 @@ record Target(URI base, @Nullable String apiKey) {
                 .build()) {
             HttpResponse<String> answer = client.send(request.build(), HttpResponse.BodyHandlers.ofString());
             if (answer.statusCode() != 200) {
-                throw new IOException(base + "/v1/models answers " + answer.statusCode() + ": " + answer.body());
+                throw new IOException(base + path + " answers " + answer.statusCode() + ": " + answer.body());
             }
-            JsonNode first = Json.parse(answer.body()).path("data").path(0).path("id");
+            return answer.body();
+        } catch (ConnectException e) {
+            throw new IOException("nothing listens at " + base, e);
+        }
+    }
+
+    /**
+     * The first model that the server lists.
+     *
+     * @throws IOException when it lists none, or does not answer
+     */
+    String firstModel() throws IOException, InterruptedException {
+        try {
+            JsonNode first = Json.parse(get("/v1/models")).path("data").path(0).path("id");
             if (!first.isString()) {
                 throw new IOException(base + " lists no model; name one with --model");
             }
             return first.asString();
-        } catch (ConnectException e) {
-            throw new IOException("nothing listens at " + base, e);
         } catch (JacksonException e) {
             throw new IOException(base + "/v1/models does not answer with JSON", e);
         }

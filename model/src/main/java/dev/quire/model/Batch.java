@@ -44,14 +44,13 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
         private int scoresTo;
         private int scoreLogprobs;
 
-        /** A row; the arguments are what the methods of their names say. */
+        /** A row without guesses; the arguments are what the methods of their names say. */
         public Row(
                 int[] tokens,
                 int from,
                 int to,
                 BlockTable blocks,
                 List<Draw> samples,
-                int drafts,
                 int scoresFrom,
                 int scoresTo,
                 int scoreLogprobs) {
@@ -60,23 +59,9 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
             this.to = to;
             this.blocks = blocks;
             this.samples = samples;
-            this.drafts = drafts;
             this.scoresFrom = scoresFrom;
             this.scoresTo = scoresTo;
             this.scoreLogprobs = scoreLogprobs;
-        }
-
-        /** A row without guesses. */
-        public Row(
-                int[] tokens,
-                int from,
-                int to,
-                BlockTable blocks,
-                List<Draw> samples,
-                int scoresFrom,
-                int scoresTo,
-                int scoreLogprobs) {
-            this(tokens, from, to, blocks, samples, 0, scoresFrom, scoresTo, scoreLogprobs);
         }
 
         /** Makes this a row without guesses and without scores. */

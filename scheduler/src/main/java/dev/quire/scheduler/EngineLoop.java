@@ -221,7 +221,7 @@ final class EngineLoop implements Runnable {
         long stall = state.config.stallNanos();
         patienceNanos = expected == 0 ? UNKNOWN_COST_PATIENCE * stall : stall + 4 * expected;
         idleTurns = plan.isEmpty() ? idleTurns : 0;
-        inFlight = steps.launch(plan);
+        inFlight = steps.launch(plan, copiesInFlight);
         StepPlan launched = plan;
         plan = spare;
         spare = launched;

@@ -10,9 +10,6 @@ import org.jspecify.annotations.Nullable;
  * that order gives up its blocks when they run out. No newcomers in a step that preempted.
  */
 final class OrderedPolicy implements SchedulingPolicy {
-    private static final Comparator<SequenceView> ARRIVAL =
-            Comparator.comparingLong(SequenceView::arrival).thenComparingInt(SequenceView::choice);
-
     private final Comparator<SequenceView> rank;
     private final Comparator<SequenceView> order;
     /** Who could not be admitted by the step before, and whether for want of a row, not of blocks. */
@@ -23,7 +20,7 @@ final class OrderedPolicy implements SchedulingPolicy {
     /** @param rank newcomers take what those of lower rank have; among equals who came first is served first */
     OrderedPolicy(Comparator<SequenceView> rank) {
         this.rank = rank;
-        order = rank.thenComparing(ARRIVAL);
+        order = rank.thenComparing(SequenceView.ARRIVAL);
     }
 
     @Override

@@ -2,7 +2,6 @@ package dev.quire.scheduler;
 
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.function.LongSupplier;
 
@@ -16,9 +15,6 @@ import java.util.function.LongSupplier;
  * lengths of outputs are known to the allocator, and nothing attends to padding but padding.
  */
 public final class RequestLevelPolicy implements SchedulingPolicy {
-    private static final Comparator<SequenceView> ARRIVAL =
-            Comparator.comparingLong(SequenceView::arrival).thenComparingInt(SequenceView::choice);
-
     private final boolean fixed;
     private final long patienceNanos;
     private final LongSupplier clock;
@@ -69,7 +65,7 @@ public final class RequestLevelPolicy implements SchedulingPolicy {
         if (step.running().isEmpty() && entering.isEmpty()) {
             form(step);
         }
-        step.running().sort(ARRIVAL);
+        step.running().sort(SequenceView.ARRIVAL);
         width = Math.max(width, step.running().size()); // several choices of one request are several rows
         step.reserve((width + entering.size()) * rowSlots);
         if (!computePrompts(step)) {
@@ -82,7 +78,7 @@ public final class RequestLevelPolicy implements SchedulingPolicy {
         width = 0;
         longestPrompt = 0;
         rowSlots = 0;
-        step.waiting().sort(ARRIVAL);
+        step.waiting().sort(SequenceView.ARRIVAL);
         List<SequenceView> ready = new ArrayList<>(step.waiting());
         ready.removeIf(s -> s.remaining() == 0);
         if (ready.isEmpty()) {

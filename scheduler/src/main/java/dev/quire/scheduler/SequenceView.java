@@ -1,7 +1,13 @@
 package dev.quire.scheduler;
 
+import java.util.Comparator;
+
 /** What a policy may know of a sequence: one choice of a request. Engine thread. */
 public interface SequenceView {
+    /** Who came first, and of one request the lower choice. */
+    Comparator<SequenceView> ARRIVAL =
+            Comparator.comparingLong(SequenceView::arrival).thenComparingInt(SequenceView::choice);
+
     /** The request's priority; lower is more urgent. */
     long priority();
 

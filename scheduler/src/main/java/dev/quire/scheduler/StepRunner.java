@@ -36,8 +36,7 @@ final class StepRunner {
     }
 
     /** Starts a plan's rows; null when there are none, or when they failed and have been dealt with. */
-    ModelRunner.@Nullable Pending launch(StepPlan plan) {
-        int[] copies = plan.copies.pairs();
+    ModelRunner.@Nullable Pending launch(StepPlan plan, int[] copies) {
         try {
             return plan.isEmpty() ? null : runner.launch(plan.batch(copies));
         } catch (RuntimeException e) {

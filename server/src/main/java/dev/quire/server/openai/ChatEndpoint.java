@@ -177,7 +177,8 @@ public final class ChatEndpoint implements Endpoint {
             ChunkTemplate template = templates[index];
             if (template == null) {
                 open(index, running, out);
-                template = ChunkTemplate.of(text -> chunk(null, false, json -> text(json, index, plain(text))));
+                template = ChunkTemplate.of(
+                        text -> chunk(null, false, json -> text(json, index, ChunkTemplate.delta(text))));
                 templates[index] = template;
             }
             boolean last = delta.finish() != null;
@@ -197,10 +198,6 @@ public final class ChatEndpoint implements Endpoint {
             if (!call.echoed().isEmpty()) {
                 out.add(chunk(running, false, json -> opening(json, index, null, call.echoed())));
             }
-        }
-
-        private static TextEvent.Delta plain(String text) {
-            return new TextEvent.Delta(0, text, List.of(), null, null);
         }
 
         @Override

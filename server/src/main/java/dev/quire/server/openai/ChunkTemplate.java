@@ -1,6 +1,8 @@
 package dev.quire.server.openai;
 
+import dev.quire.scheduler.TextEvent;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Function;
 
 /**
@@ -15,5 +17,10 @@ record ChunkTemplate(byte[] before, byte[] after) {
         byte[] empty = chunk.apply("");
         int at = Arrays.mismatch(empty, chunk.apply("x"));
         return new ChunkTemplate(Arrays.copyOf(empty, at), Arrays.copyOfRange(empty, at, empty.length));
+    }
+
+    /** A delta of which a chunk tells nothing but the text. */
+    static TextEvent.Delta delta(String text) {
+        return new TextEvent.Delta(0, text, List.of(), null, null);
     }
 }

@@ -186,7 +186,7 @@ public final class CompletionsEndpoint implements Endpoint {
             ChunkTemplate template = templates[index];
             boolean first = template == null;
             if (template == null) {
-                template = ChunkTemplate.of(text -> chunk(index, false, plain(text), null));
+                template = ChunkTemplate.of(text -> chunk(index, false, ChunkTemplate.delta(text), null));
                 templates[index] = template;
             }
             boolean more = delta.finish() != null || running != null || call.logprobs() >= 0;
@@ -195,10 +195,6 @@ public final class CompletionsEndpoint implements Endpoint {
             } else {
                 out.add(template.before(), Json.escaped(delta.text()), template.after());
             }
-        }
-
-        private static TextEvent.Delta plain(String text) {
-            return new TextEvent.Delta(0, text, List.of(), null, null);
         }
 
         private byte[] chunk(int index, boolean first, TextEvent.Delta delta, @Nullable Usage running) {
