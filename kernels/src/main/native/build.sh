@@ -62,6 +62,7 @@ wait_all() {
 scalar="-O2 -DQR_LEVEL=scalar"
 avx2="-O3 -DQR_LEVEL=avx2 -DQR_LEVEL_AVX2 -mavx2 -mfma -mf16c"
 avx512="-O3 -DQR_LEVEL=avx512 -DQR_LEVEL_AVX512 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
+avx512_bf16="$avx512 -mavx512bf16 -UQR_LEVEL -DQR_LEVEL=avx512_bf16"
 # shellcheck disable=SC2086
 {
   compile kernels_scalar kernels.cpp $scalar
@@ -69,6 +70,7 @@ avx512="-O3 -DQR_LEVEL=avx512 -DQR_LEVEL_AVX512 -mfma -mf16c -mavx512f -mavx512b
   x86_64-*)
     compile kernels_avx2 kernels.cpp $avx2
     compile kernels_avx512 kernels.cpp $avx512
+    compile kernels_avx512_bf16 kernels.cpp $avx512_bf16
     ;;
   esac
 }

@@ -41,13 +41,17 @@ int guarded(F&& f) {
   }
 }
 
+/// By QR_ISA_*.
+constexpr const char* kLevelNames[] = {"auto", "scalar", "avx2", "avx512", "avx512_bf16"};
+constexpr int kLevels = static_cast<int>(std::size(kLevelNames));
+
 int isa_wanted(int isa) {
   const char* name = getenv("QUIRE_CPU_ISA");
   if (isa != QR_ISA_AUTO || name == nullptr || *name == 0) return isa;
-  if (strcmp(name, "auto") == 0) return QR_ISA_AUTO;
-  if (strcmp(name, "scalar") == 0) return QR_ISA_SCALAR;
-  if (strcmp(name, "avx2") == 0) return QR_ISA_AVX2;
-  return strcmp(name, "avx512") == 0 ? QR_ISA_AVX512 : -1;
+  for (int level = 0; level < kLevels; level++) {
+    if (strcmp(name, kLevelNames[level]) == 0) return level;
+  }
+  return -1;
 }
 
 int open_device(const QrDeviceOpts& opts, qr_dev* out) {
@@ -55,14 +59,13 @@ int open_device(const QrDeviceOpts& opts, qr_dev* out) {
     return fail(QR_INVALID, "threads is %d, allowed are 0 to 1024", opts.threads);
   }
   const int isa = isa_wanted(opts.isa);
-  if (isa < QR_ISA_AUTO || isa > QR_ISA_AVX512) {
-    return fail(QR_INVALID, "unknown instruction set level; QUIRE_CPU_ISA is auto, scalar, avx2 or avx512");
+  if (isa < QR_ISA_AUTO || isa >= kLevels) {
+    return fail(QR_INVALID, "unknown instruction set level; QUIRE_CPU_ISA is auto, scalar, avx2, avx512 or avx512_bf16");
   }
   auto device = std::make_unique<Device>();
   device->kernels = kernels_for(isa, &device->isa);
   if (device->kernels == nullptr) {
-    return fail(QR_UNSUPPORTED, "this machine lacks the instructions of level %s",
-                isa == QR_ISA_AVX512 ? "avx512" : "avx2");
+    return fail(QR_UNSUPPORTED, "this machine lacks the instructions of level %s", kLevelNames[isa]);
   }
   const int threads = opts.threads == 0 ? usable_cores() : opts.threads;
   if (!device->pool.start(threads)) return fail(QR_NO_MEMORY, "cannot start %d threads", threads);

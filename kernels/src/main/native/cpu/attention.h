@@ -3,16 +3,36 @@
 // An item is a tile of query tokens of one sequence with some query heads of one kv head; its rows share the loads of
 // keys and values. Scores of all visible positions go to scratch; then softmax, then the values in order of position.
 // Each row is computed by a fixed sequence of operations over its own positions [from, to), whatever the tile.
+//
+// Operands are read in words of 32 bits: a float32, or two neighbours in bfloat16, which one operation multiplies with
+// two others and sums. Neighbours are elements of a head in queries and keys, positions in weights and values.
 
 namespace quire::QR_LEVEL {
+
+struct Float32 {
+  static constexpr int per_word = 1;
+};
+struct Bfloat16 {
+  static constexpr int per_word = 2;
+};
+
+/// sum + a b, word by word.
+template <class Kv>
+QR_INLINE F multiply_add(F a, F b, F sum) {
+  if constexpr (Kv::per_word == 1) {
+    return fma(a, b, sum);
+  } else {
+    return dot_bf16(a, b, sum);
+  }
+}
 
 struct AttentionItem {
   const AttentionJob& job;
   const int32_t* blocks;  // of the sequence
   int kv_head, first_head, heads, first_token, rows, dim, block_tokens;
-  bool half;
-  float *queries, *scores, *values;  // scratch: [rows / 4][dim][4], [rows][stride], [rows][dim]
-  int64_t stride, base;              // base: position of column 0 of scores, a multiple of 16
+  int64_t block_words;                // of one head
+  float *queries, *scores, *values;   // scratch: words [rows / kScoreRows][dim][kScoreRows], [rows][stride], [rows][dim]
+  int64_t stride, base;               // base: position of column 0 of scores, a multiple of 32
 
   QR_INLINE_MEMBER int token(int row) const { return first_token + row / heads; }
   QR_INLINE_MEMBER int64_t to(int row) const { return (int64_t)job.step->position[token(row)] + 1; }
@@ -20,65 +40,54 @@ struct AttentionItem {
     const int64_t first = job.op->window > 0 ? to(row) - job.op->window : 0;
     return first > 0 ? first : 0;
   }
-  /// Element index in the cache of this head's part of the block that holds a position.
+  /// Word in the cache at which this head's part of the block begins that holds a position.
   QR_INLINE_MEMBER int64_t block_at(int64_t position) const {
-    const int64_t block = blocks[position / block_tokens];
-    return (block * job.op->kv_heads + kv_head) * (int64_t)dim * block_tokens;
+    return ((int64_t)blocks[position / block_tokens] * job.op->kv_heads + kv_head) * block_words;
   }
 };
 
-template <bool kHalf>
-QR_INLINE F load_kv(uint64_t cache, int64_t at) {
-  if constexpr (kHalf) {
-    return load_f16((const uint16_t*)cache + at);
-  } else {
-    return load((const float*)cache + at);
+/// f(n) with the number of rows, 1 to kRows, as a constant.
+template <int kRows, class Function>
+QR_INLINE void with_rows(int n, Function f) {
+  if constexpr (kRows > 1) {
+    if (n < kRows) return with_rows<kRows - 1>(n, f);
   }
-}
-
-template <bool kHalf>
-QR_INLINE F load_kv_n(uint64_t cache, int64_t at, int n) {
-  if constexpr (kHalf) {
-    return load_f16_n((const uint16_t*)cache + at, n);
-  } else {
-    return load_n((const float*)cache + at, n);
-  }
+  f(Count<kRows>{});
 }
 
 /// Fetches this head's part of the blocks that hold positions [from, to): blocks lie anywhere in memory, and a processor
 /// does not foresee where the next one is.
-template <bool kHalf>
 QR_INLINE void prefetch_blocks(const AttentionItem& it, uint64_t cache, int64_t from, int64_t to) {
-  const int64_t bytes = (int64_t)it.dim * it.block_tokens * (kHalf ? 2 : 4);
   for (int64_t p = from; p < to; p += it.block_tokens) {
-    const char* block = (const char*)cache + it.block_at(p) * (kHalf ? 2 : 4);
-    for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(block + line);
+    const float* block = (const float*)cache + it.block_at(p);
+    for (int64_t word = 0; word < it.block_words; word += 16) __builtin_prefetch(block + word);
   }
 }
 
 /// Dot products of kRows rows with kAttentionCols vectors of 16 positions; columns past `end` repeat the last one.
-template <bool kHalf, int kRows>
+template <class Kv, int kRows>
 QR_INLINE void score_block(const AttentionItem& it, const float* q, float* scores, int64_t position,
                            int64_t end) {
-  int64_t key[kAttentionCols];
+  const float* key[kAttentionCols];
   for (int c = 0; c < kAttentionCols; c++) {
     int64_t p = position + c * 16;
     if (p >= end) p = (end - 1) / 16 * 16;
-    key[c] = it.block_at(p) + p % it.block_tokens;
+    key[c] = (const float*)it.job.op->k_cache + it.block_at(p) + p % it.block_tokens;
   }
   F acc[kRows][kAttentionCols];
   QR_UNROLL for (int r = 0; r < kRows; r++) {
     QR_UNROLL for (int c = 0; c < kAttentionCols; c++) acc[r][c] = zero();
   }
-  for (int d = 0; d < it.dim; d++) {
+  const int words = it.dim / Kv::per_word;
+  for (int w = 0; w < words; w++) {
     F k[kAttentionCols];
     QR_UNROLL for (int c = 0; c < kAttentionCols; c++) {
-      k[c] = load_kv<kHalf>(it.job.op->k_cache, key[c]);
+      k[c] = load(key[c]);
       key[c] += it.block_tokens;
     }
     QR_UNROLL for (int r = 0; r < kRows; r++) {
-      const F x = set1(q[d * kScoreRows + r]);
-      QR_UNROLL for (int c = 0; c < kAttentionCols; c++) acc[r][c] = fma(x, k[c], acc[r][c]);
+      const F x = set1(q[w * kScoreRows + r]);
+      QR_UNROLL for (int c = 0; c < kAttentionCols; c++) acc[r][c] = multiply_add<Kv>(x, k[c], acc[r][c]);
     }
   }
   QR_UNROLL for (int r = 0; r < kRows; r++) {
@@ -88,7 +97,7 @@ QR_INLINE void score_block(const AttentionItem& it, const float* q, float* score
   }
 }
 
-template <bool kHalf>
+template <class Kv>
 static void score_columns(const AttentionItem& it, int64_t position) {
   constexpr int64_t width = kAttentionCols * 16;
   for (int row = 0; row < it.rows; row += kScoreRows) {
@@ -97,47 +106,87 @@ static void score_columns(const AttentionItem& it, int64_t position) {
     if (position >= end || position + width <= it.from(row)) continue;
     const float* q = it.queries + (int64_t)row * it.dim;
     float* scores = it.scores + row * it.stride + (position - it.base);
-    if constexpr (kScoreRows == 1) {
-      score_block<kHalf, 1>(it, q, scores, position, end);
-    } else {
-      switch (n) {
-        case 1: score_block<kHalf, 1>(it, q, scores, position, end); break;
-        case 2: score_block<kHalf, 2>(it, q, scores, position, end); break;
-        case 3: score_block<kHalf, 3>(it, q, scores, position, end); break;
-        default: score_block<kHalf, 4>(it, q, scores, position, end); break;
-      }
-    }
+    with_rows<kScoreRows>(n, [&](auto rows) { score_block<Kv, rows.value>(it, q, scores, position, end); });
   }
 }
 
-/// Scores of a row to weights e^(score - largest), zero outside [from, to); returns their sum.
+/// Weights of 16 or 32 positions as words; adds them to the total as they were rounded.
+template <class Kv>
+struct Weights;
+
+template <>
+struct Weights<Float32> {
+  static constexpr int positions = 16;
+  F scale, top, total = zero();
+  QR_INLINE_MEMBER Weights(float scale, float top) : scale(set1(scale)), top(set1(top * scale)) {}
+  QR_INLINE_MEMBER F of(F score) const { return exp(sub(mul(score, scale), top)); }
+  QR_INLINE_MEMBER F words(const F* scores) {
+    const F weight = of(scores[0]);
+    total = add(total, weight);
+    return weight;
+  }
+};
+
+template <>
+struct Weights<Bfloat16> {
+  static constexpr int positions = 32;
+  F scale, top, total = zero();
+  QR_INLINE_MEMBER Weights(float scale, float top)
+      : scale(set1(scale * 1.44269504f)), top(set1(-(top * (scale * 1.44269504f)))) {}
+  /// e^x as 2^n 2^f within 2^-13 of itself: 16 times closer than it will be rounded.
+  QR_INLINE_MEMBER F of(F score) const {
+    const float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+    const F x = fma(score, scale, top);
+    const F shifted = add(x, set1(round));
+    const F f = sub(x, sub(shifted, set1(round)));
+    F p = set1(0.05517166906f);
+    p = fma(p, f, set1(0.2426111222f));
+    p = fma(p, f, set1(0.6932609855f));
+    p = fma(p, f, set1(0.9999280735f));
+    const F power = as_float(add_int(shift_left_23(as_int(shifted)), 127 << 23));
+    return zero_below(mul(p, power), x, -125.0f);
+  }
+  QR_INLINE_MEMBER F words(const F* scores) {
+    const F pairs = pack_bf16(of(scores[0]), of(scores[1]));
+    total = dot_bf16(pairs, as_float(set1_int(0x3f803f80)), total);
+    return pairs;
+  }
+};
+
+/// Scores of a row to weights e^(scale (score - largest)), zero outside [from, to); returns their sum.
+template <class Kv>
 static float softmax_row(const AttentionItem& it, int row) {
-  const int64_t from = it.from(row) - it.base, to = it.to(row) - it.base, begin = from / 16 * 16;
-  const float cap = it.job.op->softcap;
-  const F scale = set1(it.job.op->scale);
-  float* s = it.scores + row * it.stride;
-  F most = set1(-__builtin_inff());
-  for (int64_t i = begin; i < to; i += 16) {
-    F v = mul(load(s + i), scale);
-    if (cap > 0.0f) v = mul(set1(cap), tanh(div(v, set1(cap))));
-    const int first = i < from ? (int)(from - i) : 0, last = to - i < 16 ? (int)(to - i) : 16;
-    v = keep_lanes(v, first, last, -__builtin_inff());
-    store(s + i, v);
-    most = max(most, v);
+  constexpr int64_t step = Weights<Kv>::positions;
+  const int64_t from = it.from(row) - it.base, to = it.to(row) - it.base, begin = from / step * step;
+  const int64_t first = from / 16 * 16, last = (to - 1) / 16 * 16, end = round_up(to, step);
+  float *s = it.scores + row * it.stride, scale = it.job.op->scale;
+  if (it.job.op->softcap > 0.0f) {
+    const F cap = set1(it.job.op->softcap);
+    for (int64_t i = first; i <= last; i += 16) {
+      store(s + i, mul(cap, tanh(div(mul(load(s + i), set1(scale)), cap))));
+    }
+    scale = 1.0f;
   }
-  const F top = set1(largest(most));
-  F total = zero();
-  for (int64_t i = begin; i < to; i += 16) {
-    const F w = exp(sub(load(s + i), top));
-    store(s + i, w);
-    total = add(total, w);
+  const float never = -__builtin_inff();
+  if (begin < first) store(s + begin, set1(never));
+  store(s + first, keep_lanes(load(s + first), (int)(from - first), 16, never));
+  store(s + last, keep_lanes(load(s + last), 0, (int)(to - last), never));
+  if (last + 16 < end) store(s + last + 16, set1(never));
+  F most = set1(never);
+  for (int64_t i = first; i <= last; i += 16) most = max(most, load(s + i));
+  Weights<Kv> weights(scale, largest(most));
+  for (int64_t i = begin; i < end; i += step) {
+    F scores[step / 16];
+    QR_UNROLL for (int v = 0; v < step / 16; v++) scores[v] = load(s + i + v * 16);
+    store(s + i / Kv::per_word, weights.words(scores));
   }
-  return sum(total);
+  return sum(weights.total);
 }
 
-/// values[r][d..] += weights * V over positions [from, to), for kRows rows and kVectors vectors of columns (or n < 16).
-template <bool kHalf, int kRows, int kVectors>
-QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64_t from, int64_t to) {
+/// values[r][d..] += weights * V over words [from, to) of positions, for kRows rows and kVectors vectors of columns (or
+/// n < 16); only those bits of a value count that are in `keep`.
+template <class Kv, int kRows, int kVectors>
+QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64_t from, int64_t to, uint32_t keep) {
   F acc[kRows][kVectors];
   float* out = it.values + (int64_t)row * it.dim + d;
   QR_UNROLL for (int r = 0; r < kRows; r++) {
@@ -145,21 +194,23 @@ QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64
       acc[r][v] = kVectors == 1 ? load_n(out + r * it.dim, n) : load(out + r * it.dim + v * 16);
     }
   }
-  const float* weights = it.scores + row * it.stride - it.base;
-  for (int64_t p = from; p < to;) {
-    const int64_t offset = p % it.block_tokens;
-    const int64_t end = p - offset + it.block_tokens < to ? p - offset + it.block_tokens : to;
-    if (row == 0 && d == 0 && end < to) prefetch_blocks<kHalf>(it, it.job.op->v_cache, end, end + 1);
-    int64_t at = it.block_at(p) + offset * it.dim + d;
-    for (; p < end; p++, at += it.dim) {
+  const float* weights = it.scores + row * it.stride - it.base / Kv::per_word;
+  const int64_t block = it.block_tokens / Kv::per_word;
+  for (int64_t w = from; w < to;) {
+    const int64_t offset = w % block;
+    const int64_t end = w - offset + block < to ? w - offset + block : to;
+    if (row == 0 && d == 0 && end < to) {
+      prefetch_blocks(it, it.job.op->v_cache, end * Kv::per_word, end * Kv::per_word + 1);
+    }
+    const float* in = (const float*)it.job.op->v_cache + it.block_at(w * Kv::per_word) + offset * it.dim + d;
+    for (; w < end; w++, in += it.dim) {
       F v[kVectors];
       QR_UNROLL for (int i = 0; i < kVectors; i++) {
-        v[i] = kVectors == 1 ? load_kv_n<kHalf>(it.job.op->v_cache, at, n)
-                             : load_kv<kHalf>(it.job.op->v_cache, at + i * 16);
+        v[i] = kVectors == 1 ? keep_bits(load_n(in, n), keep) : load(in + i * 16);
       }
       QR_UNROLL for (int r = 0; r < kRows; r++) {
-        const F w = set1(weights[r * it.stride + p]);
-        QR_UNROLL for (int i = 0; i < kVectors; i++) acc[r][i] = fma(w, v[i], acc[r][i]);
+        const F x = set1(weights[r * it.stride + w]);
+        QR_UNROLL for (int i = 0; i < kVectors; i++) acc[r][i] = multiply_add<Kv>(x, v[i], acc[r][i]);
       }
     }
   }
@@ -174,55 +225,66 @@ QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64
   }
 }
 
-template <bool kHalf, int kRows>
+/// Whole words of positions.
+template <class Kv, int kRows>
 static void value_rows(const AttentionItem& it, int row, int64_t from, int64_t to) {
   if (from >= to) return;
   int d = 0;
-  for (; d + 64 <= it.dim; d += 64) value_block<kHalf, kRows, 4>(it, row, d, 16, from, to);
+  for (; d + 64 <= it.dim; d += 64) value_block<Kv, kRows, 4>(it, row, d, 16, from, to, ~0u);
   for (; d < it.dim; d += 16) {
-    value_block<kHalf, kRows, 1>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, from, to);
+    value_block<Kv, kRows, 1>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, from, to, ~0u);
+  }
+}
+
+/// Positions [from, to) of one row: what is outside of them in a word is not read, for it may be anything, NaN too.
+template <class Kv>
+static void value_row(const AttentionItem& it, int row, int64_t from, int64_t to) {
+  if constexpr (Kv::per_word == 1) {
+    value_rows<Kv, 1>(it, row, from, to);
+  } else {
+    const auto single = [&](int64_t position) {
+      const uint32_t keep = position % 2 == 0 ? 0xffffu : 0xffff0000u;
+      for (int d = 0; d < it.dim; d += 16) {
+        value_block<Kv, 1, 1>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, position / 2, position / 2 + 1, keep);
+      }
+    };
+    if (from >= to) return;
+    if (from % 2 != 0) single(from++);
+    value_rows<Kv, 1>(it, row, from / 2, to / 2);
+    if (from < to && to % 2 != 0) single(to - 1);
   }
 }
 
 /// Positions that all rows of a block see are done together, those before and after row by row: so a position outside
 /// of a row's range is never read for it, and the order stays that of the positions.
-template <bool kHalf>
+template <class Kv>
 static void values_of(const AttentionItem& it, int row, int n) {
-  const int64_t from = it.from(row + n - 1), to = it.to(row);
+  const int64_t from = round_up(it.from(row + n - 1), Kv::per_word), to = it.to(row) / Kv::per_word * Kv::per_word;
   const bool common = from < to;
-  for (int r = row; r < row + n; r++) {
-    value_rows<kHalf, 1>(it, r, it.from(r), common ? from : it.to(r));
-  }
+  for (int r = row; r < row + n; r++) value_row<Kv>(it, r, it.from(r), common ? from : it.to(r));
   if (!common) return;
-  if constexpr (kScoreRows == 1) {
-    value_rows<kHalf, 1>(it, row, from, to);
-  } else {
-    switch (n) {
-      case 1: value_rows<kHalf, 1>(it, row, from, to); break;
-      case 2: value_rows<kHalf, 2>(it, row, from, to); break;
-      case 3: value_rows<kHalf, 3>(it, row, from, to); break;
-      default: value_rows<kHalf, 4>(it, row, from, to); break;
-    }
-  }
-  for (int r = row; r < row + n; r++) value_rows<kHalf, 1>(it, r, to, it.to(r));
+  with_rows<kScoreRows>(n, [&](auto rows) {
+    value_rows<Kv, rows.value>(it, row, from / Kv::per_word, to / Kv::per_word);
+  });
+  for (int r = row; r < row + n; r++) value_row<Kv>(it, r, to, it.to(r));
 }
 
-template <bool kHalf>
+template <class Kv>
 static void attend(const AttentionItem& it) {
   constexpr int64_t width = kAttentionCols * 16;
-  const int64_t end = it.to(it.rows - 1);
-  for (int64_t p = it.base; p < end; p += width) {
+  const int64_t begin = it.from(0) / 16 * 16, end = it.to(it.rows - 1);
+  for (int64_t p = begin; p < end; p += width) {
     const int64_t ahead = p + width < end ? p + 2 * width < end ? p + 2 * width : end : p + width;
-    prefetch_blocks<kHalf>(it, it.job.op->k_cache, p + width, ahead);
-    score_columns<kHalf>(it, p);
+    prefetch_blocks(it, it.job.op->k_cache, p + width, ahead);
+    score_columns<Kv>(it, p);
   }
-  prefetch_blocks<kHalf>(it, it.job.op->v_cache, it.base, it.base + 1);
+  prefetch_blocks(it, it.job.op->v_cache, begin, begin + 1);
   for (int row = 0; row < it.rows; row += kScoreRows) {
     const int n = it.rows - row < kScoreRows ? it.rows - row : kScoreRows;
     float total[kScoreRows];
-    for (int r = 0; r < n; r++) total[r] = softmax_row(it, row + r);
+    for (int r = 0; r < n; r++) total[r] = softmax_row<Kv>(it, row + r);
     memset(it.values + (int64_t)row * it.dim, 0, (size_t)n * it.dim * sizeof(float));
-    values_of<kHalf>(it, row, n);
+    values_of<Kv>(it, row, n);
     for (int r = 0; r < n; r++) {
       const int head = it.first_head + (row + r) % it.heads;
       const float* in = it.values + (int64_t)(row + r) * it.dim;
@@ -241,6 +303,21 @@ static void attend(const AttentionItem& it) {
   }
 }
 
+/// Queries as words, those of kScoreRows rows side by side.
+template <class Kv>
+static void gather_queries(const AttentionItem& it) {
+  const QrAttention& op = *it.job.op;
+  for (int r = 0; r < it.rows; r++) {
+    const int64_t head = it.first_head + r % it.heads;
+    const float* words = (const float*)op.q + ((int64_t)it.token(r) * op.heads + head) * op.head_dim;
+    if constexpr (Kv::per_word == 2) {
+      words = to_bf16(words, op.head_dim, it.values);
+    }
+    float* to = it.queries + (int64_t)(r / kScoreRows) * kScoreRows * op.head_dim + r % kScoreRows;
+    for (int w = 0; w < op.head_dim / Kv::per_word; w++) to[w * kScoreRows] = words[w];
+  }
+}
+
 static void attention(const AttentionJob& job, int64_t item, float* scratch) {
   const QrAttention& op = *job.op;
   const AttentionTile& tile = job.tiles[item % job.n_tiles];
@@ -248,26 +325,23 @@ static void attention(const AttentionJob& job, int64_t item, float* scratch) {
   const int kv_head = (int)(part / job.splits), split = (int)(part % job.splits);
   const int group = op.heads / op.kv_heads, first = split * job.heads_per_item;
   const int heads = group - first < job.heads_per_item ? group - first : job.heads_per_item;
+  const int per_word = op.kv_type == QR_F32 ? 1 : 2;
   AttentionItem it = {job, job.step->block_table + (int64_t)tile.sequence * job.step->table_stride,
                       kv_head, kv_head * group + first, heads, tile.first, tile.count * heads,
-                      op.head_dim, op.block_tokens, op.kv_type == QR_F16,
+                      op.head_dim, op.block_tokens, (int64_t)op.head_dim * op.block_tokens / per_word,
                       nullptr, nullptr, nullptr, 0, 0};
-  it.base = it.from(0) / 16 * 16;
+  it.base = it.from(0) / 32 * 32;
   it.stride = score_stride(it.to(it.rows - 1) - it.base);
-  const int64_t padded = round_up(it.rows, kScoreRows) * it.dim;
+  const int64_t padded = round_up(round_up(it.rows, kScoreRows) * it.dim, 32);
   it.queries = scratch;
-  it.values = scratch + round_up(padded, 16);
-  it.scores = it.values + round_up(padded, 16);
-  for (int r = 0; r < it.rows; r++) {
-    const int64_t head = it.first_head + r % it.heads;
-    const float* q = (const float*)op.q + ((int64_t)it.token(r) * op.heads + head) * op.head_dim;
-    float* to = it.queries + (int64_t)(r / kScoreRows) * kScoreRows * op.head_dim + r % kScoreRows;
-    for (int d = 0; d < op.head_dim; d++) to[d * kScoreRows] = q[d];
-  }
-  if (it.half) {
-    attend<true>(it);
+  it.values = scratch + padded;
+  it.scores = it.values + padded;
+  if (per_word == 1) {
+    gather_queries<Float32>(it);
+    attend<Float32>(it);
   } else {
-    attend<false>(it);
+    gather_queries<Bfloat16>(it);
+    attend<Bfloat16>(it);
   }
 }
 

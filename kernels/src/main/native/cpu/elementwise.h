@@ -72,35 +72,32 @@ QR_INLINE void prepare_head(const QrRopeKv& op, int flags, const float* in, uint
   }
 }
 
-/// A key to [D, block_tokens] at column `offset` of one head of a block. scratch: D rounded up to 16 halves.
+/// A key to [D, block_tokens] at column `offset` of one head of a block; in bfloat16 to [D / 2, block_tokens, 2].
+/// scratch: D rounded up to 32.
 QR_INLINE void store_key(const QrRopeKv& op, int64_t block_head, int offset, const float* key, float* scratch) {
   const int d = op.head_dim, bt = op.block_tokens;
-  const int64_t at = block_head * d * bt + offset;
   if (op.kv_type == QR_F32) {
-    float* k = (float*)op.k_cache + at;
+    float* k = (float*)op.k_cache + block_head * d * bt + offset;
     for (int i = 0; i < d; i++) k[(int64_t)i * bt] = key[i];
     return;
   }
-  uint16_t *k = (uint16_t*)op.k_cache + at, *halves = (uint16_t*)scratch;
-  for (int i = 0; i < d; i += 16) {
-    const int n = d - i < 16 ? d - i : 16;
-    store_f16_n(halves + i, load_n(key + i, n), n);
-  }
-  for (int i = 0; i < d; i++) k[(int64_t)i * bt] = halves[i];
+  const float* pairs = to_bf16(key, d, scratch);
+  float* k = (float*)op.k_cache + block_head * d / 2 * bt + offset;
+  for (int i = 0; i < d / 2; i++) k[(int64_t)i * bt] = pairs[i];
 }
 
-/// A value to [block_tokens, D] at row `offset` of one head of a block.
-QR_INLINE void store_value(const QrRopeKv& op, int64_t block_head, int offset, const float* value) {
+/// A value to [block_tokens, D] at row `offset` of one head of a block; in bfloat16 to [block_tokens / 2, D, 2].
+/// scratch: D rounded up to 32.
+QR_INLINE void store_value(const QrRopeKv& op, int64_t block_head, int offset, const float* value, float* scratch) {
   const int d = op.head_dim;
-  const int64_t at = (block_head * op.block_tokens + offset) * d;
   if (op.kv_type == QR_F32) {
-    memcpy((float*)op.v_cache + at, value, (size_t)d * sizeof(float));
+    memcpy((float*)op.v_cache + (block_head * op.block_tokens + offset) * d, value, (size_t)d * sizeof(float));
     return;
   }
-  for (int i = 0; i < d; i += 16) {
-    const int n = d - i < 16 ? d - i : 16;
-    store_f16_n((uint16_t*)op.v_cache + at + i, load_n(value + i, n), n);
-  }
+  // Its neighbour may be written by another thread, so each half on its own.
+  const char* halves = (const char*)to_bf16(value, d, scratch);
+  uint16_t* v = (uint16_t*)op.v_cache + (block_head * op.block_tokens + offset / 2 * 2) * d + offset % 2;
+  for (int i = 0; i < d; i++) memcpy(v + 2 * i, halves + 2 * i, 2);
 }
 
 /// One head of a token's queries, keys and values, counted through all of them. scratch: 2 D + 32 floats.
@@ -117,7 +114,7 @@ static void rope_head(const QrRopeKv& op, const QrStep& step, int flags, int64_t
   const int kv = (head - op.heads) % op.kv_heads, offset = (int)(slot % op.block_tokens);
   const int64_t block_head = slot / op.block_tokens * op.kv_heads + kv;
   if (head >= op.heads + op.kv_heads) {
-    store_value(op, block_head, offset, in);
+    store_value(op, block_head, offset, in, scratch);
     return;
   }
   prepare_head(op, flags, in, op.k_norm, cosines, scratch);

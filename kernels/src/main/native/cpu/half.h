@@ -21,6 +21,13 @@ static inline uint32_t float_to_bits(float value) {
 
 static inline float bf16_to_float(uint16_t half) { return bits_to_float((uint32_t)half << 16); }
 
+/// Round to nearest even; beyond the largest finite value it is infinite, NaN stays NaN.
+static inline uint16_t float_to_bf16(float value) {
+  const uint32_t bits = float_to_bits(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 static inline float f16_to_float(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
   const uint32_t exponent = (half >> 10) & 31, mantissa = half & 0x3ff;
@@ -30,21 +37,6 @@ static inline float f16_to_float(uint16_t half) {
     return sign ? -value : value;
   }
   return bits_to_float(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-
-/// Round to nearest even; beyond the largest finite value it saturates, NaN stays NaN.
-static inline uint16_t float_to_f16(float value) {
-  const uint32_t bits = float_to_bits(value);
-  const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-  const uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
-  if (magnitude >= 0x477fe000) return (uint16_t)(sign | 0x7bff);
-  if (magnitude < 0x38800000) {  // below 2^-14: adding 0.5 leaves the rounded multiple of 2^-24
-    const float shifted = bits_to_float(magnitude) + 0.5f;
-    return (uint16_t)(sign | (float_to_bits(shifted) - 0x3f000000));
-  }
-  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
-  return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
 }
 
 }  // namespace quire

@@ -70,6 +70,9 @@ struct AttentionJob {
   const LinearJob* feeds;  // takes the output, quantised
 };
 
+/// Rows of attention that are computed together, at most, at any level.
+constexpr int kMostScoreRows = 8;
+
 struct Scan {
   float largest;
   bool bad;  // a NaN or +infinity was seen

@@ -92,11 +92,15 @@ int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job)
   return QR_OK;
 }
 
+bool valid_cache(int32_t type, int32_t head_dim) {
+  return type == QR_F32 || (type == QR_BF16 && head_dim % 2 == 0);
+}
+
 int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob& job) {
   const QrAttention& a = *reinterpret_cast<const QrAttention*>(op.args);
   if (!a.q || !a.out || !a.k_cache || !a.v_cache || a.heads < 1 || a.kv_heads < 1 || a.head_dim < 1 ||
       a.heads % a.kv_heads != 0 || a.block_tokens < 16 || a.block_tokens % 16 != 0 || a.window < 0 ||
-      (a.kv_type != QR_F32 && a.kv_type != QR_F16)) {
+      !valid_cache(a.kv_type, a.head_dim) || !(a.scale > 0)) {
     return bad(index, "attention: bad operand");
   }
   const int group = a.heads / a.kv_heads;
@@ -121,9 +125,9 @@ int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob
   const int splits = (group + heads - 1) / heads;
   job = {&a, &prep.step, prep.dev.tiles.data(), tiles, heads, splits,
          static_cast<int64_t>(tiles) * a.kv_heads * splits, nullptr};
-  const int64_t rows = static_cast<int64_t>(kTileTokens) * heads;
+  const int64_t rows = static_cast<int64_t>(kTileTokens) * heads + kMostScoreRows;
   prep.worker_bytes = std::max(
-      prep.worker_bytes, 4 * (2 * (rows + 4) * (a.head_dim + 16) + (rows + 4) * score_stride(longest + 16)));
+      prep.worker_bytes, 4 * (2 * (rows * a.head_dim + 32) + rows * score_stride(longest + 32)));
   return QR_OK;
 }
 
@@ -164,7 +168,7 @@ int prepare_rope(Preparation& prep, int index, const QrOp& op) {
   const QrRopeKv& a = *reinterpret_cast<const QrRopeKv*>(op.args);
   if (!a.qkv || !a.q_out || !a.cos_sin || !a.k_cache || !a.v_cache || a.heads < 1 || a.kv_heads < 1 ||
       a.head_dim < 1 || a.rotary_dim < 0 || a.rotary_dim % 2 != 0 || a.rotary_dim > a.head_dim ||
-      a.block_tokens < 16 || a.block_tokens % 16 != 0 || (a.kv_type != QR_F32 && a.kv_type != QR_F16)) {
+      a.block_tokens < 16 || a.block_tokens % 16 != 0 || !valid_cache(a.kv_type, a.head_dim)) {
     return bad(index, "rope_kv: bad operand");
   }
   prep.worker_bytes = std::max<int64_t>(prep.worker_bytes, 4ll * (2 * a.head_dim + 32));

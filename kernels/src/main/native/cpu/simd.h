@@ -7,7 +7,9 @@
 //   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left_23; largest_int, sum_int of the lanes;
 //   zero_below(y, x, limit): 0 where x < limit, else y;  keep_lanes(x, from, to, other);
 //   count_not_le(acc, x, limit): acc + 1 where not x <= limit;  any(I)
-//   load_f16, load_f16_n, store_f16_n (saturating), load_bf16
+//   load_f16, load_bf16;  keep_bits(x, bits)
+//   pack_bf16(low, high): 32 floats rounded to bfloat16, two in each lane, in order;
+//   dot_bf16(a, b, sum): sum + a_odd b_odd, then + a_even b_even, of such pairs; denormal numbers may count as zero
 //   Dot<4>, Dot<8>: exact sums of u8 x s8 products, 4 neighbours per lane, for codes of at most 15 / 255.
 #ifndef QUIRE_CPU_SIMD_H
 #define QUIRE_CPU_SIMD_H
@@ -36,6 +38,11 @@
 #endif
 
 namespace quire::QR_LEVEL {
+
+template <int kCount>
+struct Count {
+  static constexpr int value = kCount;
+};
 
 /// Sum of the lanes as a tree: i with i + 8, then + 4, + 2, + 1.
 QR_INLINE float sum(F x) {
@@ -73,6 +80,17 @@ QR_INLINE F exp(F x) {
   p = add(fma(p, mul(r, r), r), set1(1.0f));
   const F scale = as_float(add_int(shift_left_23(as_int(shifted)), 127 << 23));
   return zero_below(mul(p, scale), x, -87.33654f);
+}
+
+/// n floats as pairs of bfloat16, in `to`, which has room for n rounded up to 32 of them; returns it.
+QR_INLINE float* to_bf16(const float* x, int n, float* to) {
+  int i = 0;
+  for (; i + 32 <= n; i += 32) store(to + i / 2, pack_bf16(load(x + i), load(x + i + 16)));
+  if (i < n) {
+    const int low = n - i < 16 ? n - i : 16;
+    store(to + i / 2, pack_bf16(load_n(x + i, low), low < n - i ? load_n(x + i + 16, n - i - 16) : zero()));
+  }
+  return to;
 }
 
 QR_INLINE F tanh(F x) {

@@ -99,22 +99,32 @@ QR_INLINE F load_f16(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)),
           _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + 8)))};
 }
-QR_INLINE F load_f16_n(const uint16_t* p, int n) {
-  uint16_t lane[16] = {};
-  memcpy(lane, p, (size_t)n * 2);
-  return load_f16(lane);
-}
 QR_INLINE F load_bf16(const uint16_t* p) {
   const __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p));
   const __m256i b = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)(p + 8)));
   return as_float(I{_mm256_slli_epi32(a, 16), _mm256_slli_epi32(b, 16)});
 }
-QR_INLINE void store_f16_n(uint16_t* p, F x, int n) {
-  const F bounded = min(set1(65504.0f), max(set1(-65504.0f), x));
-  uint16_t lane[16];
-  _mm_storeu_si128((__m128i*)lane, _mm256_cvtps_ph(bounded.a, _MM_FROUND_TO_NEAREST_INT));
-  _mm_storeu_si128((__m128i*)(lane + 8), _mm256_cvtps_ph(bounded.b, _MM_FROUND_TO_NEAREST_INT));
-  memcpy(p, lane, (size_t)n * 2);
+
+QR_INLINE F keep_bits(F x, uint32_t bits) {
+  const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32((int32_t)bits));
+  return {_mm256_and_ps(x.a, mask), _mm256_and_ps(x.b, mask)};
+}
+QR_INLINE __m256i round_bf16(__m256 x) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q), quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
+  return _mm256_srli_epi32(_mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(rounded), quiet, nan)), 16);
+}
+QR_INLINE __m256i pack_halves(F x) {
+  return _mm256_permute4x64_epi64(_mm256_packus_epi32(round_bf16(x.a), round_bf16(x.b)), 0xd8);
+}
+QR_INLINE F pack_bf16(F low, F high) { return as_float(I{pack_halves(low), pack_halves(high)}); }
+QR_INLINE F dot_bf16(F a, F b, F sum) {
+  const I x = as_int(a), y = as_int(b);
+  const F even_x = as_float(I{_mm256_slli_epi32(x.a, 16), _mm256_slli_epi32(x.b, 16)});
+  const F even_y = as_float(I{_mm256_slli_epi32(y.a, 16), _mm256_slli_epi32(y.b, 16)});
+  return fma(even_x, even_y, fma(keep_bits(a, 0xffff0000u), keep_bits(b, 0xffff0000u), sum));
 }
 
 QR_INLINE Bytes load_bytes(const uint8_t* p) {

@@ -1,4 +1,4 @@
-// simd.h with AVX-512 F, BW, DQ, VL and VNNI: one zmm register per vector.
+// simd.h with AVX-512 F, BW, DQ, VL and VNNI, and BF16 where the level has it: one zmm register per vector.
 #include <immintrin.h>
 
 namespace quire::QR_LEVEL {
@@ -57,17 +57,35 @@ QR_INLINE bool any(I x) { return _mm512_test_epi32_mask(x, x) != 0; }
 QR_INLINE F load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
 }
-QR_INLINE F load_f16_n(const uint16_t* p, int n) {
-  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
-}
 QR_INLINE F load_bf16(const uint16_t* p) {
   return _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
 }
-QR_INLINE void store_f16_n(uint16_t* p, F x, int n) {
-  const F bounded = _mm512_min_ps(_mm512_set1_ps(65504.0f), _mm512_max_ps(_mm512_set1_ps(-65504.0f), x));
-  _mm256_mask_storeu_epi16(p, first(n), _mm512_cvtps_ph(bounded, _MM_FROUND_TO_NEAREST_INT));
+
+QR_INLINE F keep_bits(F x, uint32_t bits) {
+  return as_float(_mm512_and_si512(as_int(x), _mm512_set1_epi32((int32_t)bits)));
 }
+#if defined(__AVX512BF16__)
+QR_INLINE F pack_bf16(F low, F high) { return as_float((__m512i)_mm512_cvtne2ps_pbh(high, low)); }
+QR_INLINE F dot_bf16(F a, F b, F sum) {
+  return _mm512_dpbf16_ps(sum, (__m512bh)as_int(a), (__m512bh)as_int(b));
+}
+#else
+QR_INLINE __m256i round_bf16(F x) {
+  const I bits = as_int(x);
+  const I odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const I rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, nan, _mm512_set1_epi32(0x7fc00000)), 16));
+}
+QR_INLINE F pack_bf16(F low, F high) {
+  return as_float(_mm512_inserti64x4(_mm512_castsi256_si512(round_bf16(low)), round_bf16(high), 1));
+}
+QR_INLINE F dot_bf16(F a, F b, F sum) {
+  const F odd = fma(keep_bits(a, 0xffff0000u), keep_bits(b, 0xffff0000u), sum);
+  return fma(as_float(_mm512_slli_epi32(as_int(a), 16)), as_float(_mm512_slli_epi32(as_int(b), 16)), odd);
+}
+#endif
 
 QR_INLINE Bytes load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 QR_INLINE Bytes low_nibbles(Bytes x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }

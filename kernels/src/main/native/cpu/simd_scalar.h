@@ -125,14 +125,26 @@ QR_INLINE bool any(const I& x) {
 QR_INLINE F load_f16(const uint16_t* p) {
   return lanes<F>([=](int i) { return f16_to_float(p[i]); });
 }
-QR_INLINE F load_f16_n(const uint16_t* p, int n) {
-  return lanes<F>([=](int i) { return i < n ? f16_to_float(p[i]) : 0.0f; });
-}
 QR_INLINE F load_bf16(const uint16_t* p) {
   return lanes<F>([=](int i) { return bf16_to_float(p[i]); });
 }
-QR_INLINE void store_f16_n(uint16_t* p, const F& x, int n) {
-  for (int i = 0; i < n; i++) p[i] = float_to_f16(x.v[i]);
+
+QR_INLINE F keep_bits(const F& x, uint32_t bits) {
+  return lanes<F>([&](int i) { return bits_to_float(float_to_bits(x.v[i]) & bits); });
+}
+QR_INLINE F pack_bf16(const F& low, const F& high) {
+  uint16_t halves[32];
+  for (int i = 0; i < 32; i++) halves[i] = float_to_bf16(i < 16 ? low.v[i] : high.v[i - 16]);
+  F out;
+  memcpy(out.v, halves, 64);
+  return out;
+}
+QR_INLINE F dot_bf16(const F& a, const F& b, const F& sum) {
+  return lanes<F>([&](int i) {
+    const uint32_t x = float_to_bits(a.v[i]), y = float_to_bits(b.v[i]);
+    const float odd = __builtin_fmaf(bits_to_float(x & 0xffff0000), bits_to_float(y & 0xffff0000), sum.v[i]);
+    return __builtin_fmaf(bits_to_float(x << 16), bits_to_float(y << 16), odd);
+  });
 }
 
 QR_INLINE Bytes load_bytes(const uint8_t* p) {

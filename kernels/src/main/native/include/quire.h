@@ -29,7 +29,7 @@ extern "C" {
 enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
 
 /* Instruction set levels of the CPU library. AUTO takes the best that the machine has. */
-enum { QR_ISA_AUTO = 0, QR_ISA_SCALAR = 1, QR_ISA_AVX2 = 2, QR_ISA_AVX512 = 3 };
+enum { QR_ISA_AUTO = 0, QR_ISA_SCALAR = 1, QR_ISA_AVX2 = 2, QR_ISA_AVX512 = 3, QR_ISA_AVX512_BF16 = 4 };
 
 /* Element types; numbers follow the GGUF specification's ggml_type. */
 enum {
@@ -95,7 +95,8 @@ typedef struct {
    rotary_dim columns of each head of q and k, q to q_out [T, H, D], k and v into the cache at slot[t] (-1: nowhere).
    cos_sin [max_position, rotary_dim]: first half cosines, second half sines.
    Pairs (i, i + rotary_dim/2), or (2i, 2i + 1) with QR_INTERLEAVED.
-   k cache [blocks, Hkv, D, block_tokens], v cache [blocks, Hkv, block_tokens, D]; kv_type F32 or F16 (saturating).
+   kv_type F32: k cache [blocks, Hkv, D, block_tokens], v cache [blocks, Hkv, block_tokens, D];
+   BF16, D even: k cache [blocks, Hkv, D / 2, block_tokens, 2], v cache [blocks, Hkv, block_tokens / 2, D, 2].
    slot = block * block_tokens + offset. block_tokens is a multiple of 16. */
 typedef struct {
   uint64_t qkv, q_out, q_norm, k_norm, cos_sin, k_cache, v_cache;
@@ -106,7 +107,8 @@ typedef struct {
 
 /* QR_OP_ATTENTION: causal softmax attention of each token over the cached context of its sequence.
    Token t of sequence b (query_start[b] <= t < query_start[b+1]) has absolute position[t] and sees positions
-   [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. */
+   [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. scale > 0.
+   With a BF16 cache the queries and the weights of the positions are rounded to BF16 too; sums are in F32. */
 typedef struct {
   uint64_t q, out, k_cache, v_cache;
   int32_t heads, kv_heads, head_dim, kv_type, block_tokens, window;

@@ -1,4 +1,4 @@
-// Attention with 9 query heads and 3 kv heads of 64, float16 cache: prefill of one prompt, and decode of many sequences:
+// Attention with 9 query heads and 3 kv heads of 64, bfloat16 cache: prefill of one prompt, and decode of many sequences:
 // attention_bench [flags of lab.h]
 #include "ladder.h"
 #include "peaks.h"
@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
     }
     for (uint64_t& r : rows) r = lab::allocate(device, row_bytes);
     lab::fill(reinterpret_cast<float*>(rows[0]), row_bytes / 4, 3);
-    QrAttention op = {rows[0], rows[1], caches[0], caches[1], kHeads, kKvHeads, kDim, QR_F16, kBlock, 0, 0.125f, 0.0f};
+    QrAttention op = {rows[0], rows[1], caches[0], caches[1], kHeads, kKvHeads, kDim, QR_BF16, kBlock, 0, 0.125f, 0.0f};
     const Bench b = {device, lab::info_of(device), lab::f32_peak(device), {{QR_OP_ATTENTION, 0, reinterpret_cast<uint64_t>(&op)}}};
     ladder.peak(b.info, "float32", "registers", {0, b.f32_peak});
     for (int tokens : {160, 512, 2048}) run(ladder, b, 1, tokens, tokens);

@@ -30,7 +30,8 @@ inline void require(int status) {
 }
 
 inline const char* isa_name(int isa) {
-  return isa == QR_ISA_SCALAR ? "scalar" : isa == QR_ISA_AVX2 ? "avx2" : "avx512";
+  static const char* const names[] = {"auto", "scalar", "avx2", "avx512", "avx512_bf16"};
+  return names[isa];
 }
 
 /// Names with commas between them.
@@ -43,10 +44,10 @@ inline std::vector<std::string> split(const std::string& names) {
   return parts;
 }
 
-/// The flags of every program: [--isa avx512,avx2,scalar] [--threads N] [--types Q4_1,Q8_0] [--json FILE]. 0 threads are
+/// The flags of every program: [--isa avx512_bf16,avx512,avx2,scalar] [--threads N] [--types Q4_1,Q8_0] [--json FILE]. 0 threads are
 /// as many as a device takes by itself; lines are appended to the file.
 struct Options {
-  std::vector<std::string> isas{"avx512", "avx2", "scalar"}, types{"Q4_1", "Q8_0"};
+  std::vector<std::string> isas{"avx512_bf16", "avx512", "avx2", "scalar"}, types{"Q4_1", "Q8_0"};
   int threads = 0;
   FILE* json = nullptr;
 };
@@ -71,7 +72,7 @@ inline Options options(int argc, char** argv) {
 
 /// A device of a level; 0, and a word about it, where there is none.
 inline qr_dev open(const std::string& isa, int threads) {
-  for (int level : {QR_ISA_AVX512, QR_ISA_AVX2, QR_ISA_SCALAR}) {
+  for (int level : {QR_ISA_AVX512_BF16, QR_ISA_AVX512, QR_ISA_AVX2, QR_ISA_SCALAR}) {
     if (isa != isa_name(level)) continue;
     const QrDeviceOpts opts = {sizeof(QrDeviceOpts), threads, level, 0};
     qr_dev device = 0;

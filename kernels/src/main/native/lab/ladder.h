@@ -24,7 +24,7 @@ struct Shares {
 class Ladder {
  public:
   Ladder(const Options& options, const char* title) : json_(options.json) {
-    printf("\n%s\n%-7s %-14s %-16s %9s %9s %9s %7s %9s %7s\n", title, "level", "kernel", "shape", "ms", "CPU ms", "GB/s", "of peak",
+    printf("\n%s\n%-11s %-14s %-16s %9s %9s %9s %7s %9s %7s\n", title, "level", "kernel", "shape", "ms", "CPU ms", "GB/s", "of peak",
            "GOP/s", "of peak");
   }
 
@@ -59,7 +59,7 @@ class Ladder {
   FILE* json_;
 
   void begin(const QrDeviceInfo& device, const std::string& kernel, const std::string& shape) {
-    printf("%-7s %-14s %-16s", isa_name(device.isa), kernel.c_str(), shape.c_str());
+    printf("%-11s %-14s %-16s", isa_name(device.isa), kernel.c_str(), shape.c_str());
     if (json_ == nullptr) return;
     fprintf(json_, "{\"isa\":\"%s\",\"threads\":%d,\"kernel\":\"%s\",\"shape\":\"%s\"", isa_name(device.isa), device.threads,
             kernel.c_str(), shape.c_str());

@@ -142,7 +142,7 @@ double register_peak(int threads, int lanes, Loop loop) {
 inline double int8_peak(qr_dev device) {
   const QrDeviceInfo info = info_of(device);
 #ifdef __x86_64__
-  if (info.isa == QR_ISA_AVX512) return register_peak(info.threads, 64, int8_avx512);
+  if (info.isa >= QR_ISA_AVX512) return register_peak(info.threads, 64, int8_avx512);
   if (info.isa == QR_ISA_AVX2) return register_peak(info.threads, 32, int8_avx2);
 #endif
   return 0;
@@ -152,7 +152,7 @@ inline double int8_peak(qr_dev device) {
 inline double f32_peak(qr_dev device) {
   const QrDeviceInfo info = info_of(device);
 #ifdef __x86_64__
-  if (info.isa == QR_ISA_AVX512) return register_peak(info.threads, 16, f32_avx512);
+  if (info.isa >= QR_ISA_AVX512) return register_peak(info.threads, 16, f32_avx512);
   if (info.isa == QR_ISA_AVX2) return register_peak(info.threads, 8, f32_avx2);
 #endif
   return 0;

@@ -31,7 +31,7 @@ struct Scene {
 
 void fill_cache(Scene& s, Random& random) {
   const size_t elements = static_cast<size_t>(s.n_blocks * s.shape.kv_heads * s.shape.dim * s.shape.block_tokens);
-  const size_t size = s.shape.kv_type == QR_F16 ? 2 : 4;
+  const size_t size = s.shape.kv_type == QR_BF16 ? 2 : 4;
   for (int which = 0; which < 2; which++) {
     std::vector<double>& values = which == 0 ? s.k : s.v;
     std::vector<uint8_t>& bytes = which == 0 ? s.k_bytes : s.v_bytes;
@@ -43,12 +43,20 @@ void fill_cache(Scene& s, Random& random) {
         values[i] = value;
         memcpy(&bytes[i * 4], &value, 4);
       } else {
-        const uint16_t half = float_to_half(value);
-        values[i] = half_to_float(half);
-        memcpy(&bytes[i * 2], &half, 2);
+        const double rounded = to_bf16(value);
+        values[i] = rounded;
+        put_bf16(&bytes[i * 2], rounded);
       }
     }
   }
+}
+
+/// Elements of the cache within one head of a block, for position p of the block and element d of the head.
+size_t key_at(const Shape& c, int p, int d) {
+  return static_cast<size_t>(c.kv_type == QR_F32 ? d * c.block_tokens + p : (d / 2 * c.block_tokens + p) * 2 + d % 2);
+}
+size_t value_at(const Shape& c, int p, int d) {
+  return static_cast<size_t>(c.kv_type == QR_F32 ? p * c.dim + d : (p / 2 * c.dim + d) * 2 + p % 2);
 }
 
 /// Positions after a sequence's end hold NaN in blocks of its own: they must never be read into a result.
@@ -60,15 +68,14 @@ void poison(Scene& s) {
       for (int h = 0; h < s.shape.kv_heads; h++) {
         for (int d = 0; d < dim; d++) {
           const size_t base = static_cast<size_t>((block * s.shape.kv_heads + h) * dim * bt);
-          const size_t at[2] = {base + static_cast<size_t>(d * bt + p), base + static_cast<size_t>(p * dim + d)};
+          const size_t at[2] = {base + key_at(s.shape, p, d), base + value_at(s.shape, p, d)};
           for (int which = 0; which < 2; which++) {
             uint8_t* bytes = (which == 0 ? s.k_bytes : s.v_bytes).data();
             const uint32_t nan = 0x7fc00000;
-            const uint16_t half_nan = 0x7e00;
             if (s.shape.kv_type == QR_F32) {
               memcpy(bytes + at[which] * 4, &nan, 4);
             } else {
-              memcpy(bytes + at[which] * 2, &half_nan, 2);
+              memcpy(bytes + at[which] * 2, reinterpret_cast<const uint8_t*>(&nan) + 2, 2);
             }
           }
         }
@@ -136,39 +143,43 @@ std::vector<double> reference(const Scene& s, size_t b, int position, int head, 
   const int first = c.window > 0 ? std::max(0, position - c.window + 1) : 0;
   std::vector<double> scores, out(static_cast<size_t>(c.dim));
   double largest = -HUGE_VAL, total = 0;
+  auto rounded = [&](double x) { return c.kv_type == QR_F32 ? x : to_bf16(x); };
   auto base = [&](int p) {
     return static_cast<size_t>((s.blocks[b][static_cast<size_t>(p / c.block_tokens)] * c.kv_heads + kv_head) * c.dim * c.block_tokens);
   };
   for (int p = first; p <= position; p++) {
     double score = 0;
-    for (int d = 0; d < c.dim; d++) score += q[d] * s.k[base(p) + static_cast<size_t>(d * c.block_tokens + p % c.block_tokens)];
+    for (int d = 0; d < c.dim; d++) score += rounded(q[d]) * s.k[base(p) + key_at(c, p % c.block_tokens, d)];
     score *= 0.2f;
     if (c.softcap > 0) score = c.softcap * tanh(score / c.softcap);
     scores.push_back(score);
     largest = fmax(largest, score);
   }
-  for (double& score : scores) total += score = exp(score - largest);
+  for (double& score : scores) total += score = rounded(exp(score - largest));
   for (int p = first; p <= position; p++) {
     for (int d = 0; d < c.dim; d++) {
-      out[static_cast<size_t>(d)] += scores[static_cast<size_t>(p - first)] / total * s.v[base(p) + static_cast<size_t>(p % c.block_tokens * c.dim + d)];
+      out[static_cast<size_t>(d)] += scores[static_cast<size_t>(p - first)] / total * s.v[base(p) + value_at(c, p % c.block_tokens, d)];
     }
   }
   return out;
 }
 
-double worst(const Scene& s, const std::vector<float>& out) {
-  double most = 0;
+/// The largest and the mean error.
+std::pair<double, double> errors(const Scene& s, const std::vector<float>& out) {
+  double most = 0, total = 0;
   size_t at = 0;
   for (size_t b = 0; b < s.spans.size(); b++) {
     for (int i = 0; i < s.spans[b].queries; i++) {
       for (int h = 0; h < s.shape.heads; h++) {
         for (double value : reference(s, b, s.spans[b].context - s.spans[b].queries + i, h, &s.q[at])) {
-          most = worse(most, fabs(out[at++] - value));
+          const double error = fabs(out[at++] - value);
+          most = worse(most, error);
+          total += error;
         }
       }
     }
   }
-  return most;
+  return {most, total / static_cast<double>(out.size())};
 }
 
 void compare(const Shape& shape, const std::vector<Span>& spans) {
@@ -182,8 +193,10 @@ void compare(const Shape& shape, const std::vector<Span>& spans) {
     const std::vector<float> out = attend(s, rig, 0, spans.size());
     if (first.empty()) {
       first = out;
-      const double error = worst(s, out);
-      check(error < 2e-5, "%s: error %g", name, error);
+      // Now and then a weight lies so near the middle of two bfloat16 numbers that it is rounded the other way.
+      const auto [most, mean] = errors(s, out);
+      const bool exact = shape.kv_type == QR_F32;
+      check(most < (exact ? 2e-5 : 8e-3) && mean < (exact ? 2e-6 : 5e-5), "%s: error %g, mean %g", name, most, mean);
     }
     check(memcmp(first.data(), out.data(), out.size() * 4) == 0, "%s: same bits on %s", name, rig.label.c_str());
     size_t at = 0;
@@ -199,7 +212,7 @@ void compare(const Shape& shape, const std::vector<Span>& spans) {
 
 /// The last query of a chunk must equal the same query computed as a chunk of one.
 void chunking() {
-  const Shape shape = {6, 2, 64, QR_F16, 16, 0, 0};
+  const Shape shape = {6, 2, 64, QR_BF16, 16, 0, 0};
   Scene s = make_scene(shape, {{75, 40}}, 9);
   for (const Setup& setup : setups()) {
     Rig rig(setup.isa, setup.threads);
@@ -223,15 +236,15 @@ void chunking() {
 
 void attention_cases() {
   const std::vector<Span> ragged = {{40, 40}, {1, 1}, {2, 1}, {16, 1}, {17, 1}, {18, 2}, {50, 17}, {33, 33}};
-  compare({9, 3, 64, QR_F16, 16, 0, 0}, {{1, 1}, {16, 1}, {17, 1}, {512, 1}, {513, 1}, {514, 2}, {130, 20}, {70, 70}});
+  compare({9, 3, 64, QR_BF16, 16, 0, 0}, {{1, 1}, {16, 1}, {17, 1}, {512, 1}, {513, 1}, {514, 2}, {130, 20}, {70, 70}});
   compare({9, 3, 64, QR_F32, 32, 0, 0}, ragged);
   compare({2, 2, 16, QR_F32, 16, 0, 0}, ragged);
-  compare({4, 2, 80, QR_F16, 16, 0, 5.0f}, ragged);
-  compare({4, 1, 128, QR_F16, 48, 0, 0}, ragged);
+  compare({4, 2, 80, QR_BF16, 16, 0, 5.0f}, ragged);
+  compare({4, 1, 128, QR_BF16, 48, 0, 0}, ragged);
   compare({7, 1, 64, QR_F32, 16, 7, 0}, ragged);
-  compare({14, 2, 20, QR_F16, 16, 20, 3.0f}, ragged);
+  compare({14, 2, 20, QR_BF16, 16, 20, 3.0f}, ragged);
   compare({3, 1, 5, QR_F32, 16, 1, 0}, ragged);
-  compare({1, 1, 1, QR_F16, 16, 0, 0}, ragged);
+  compare({1, 1, 2, QR_BF16, 16, 0, 0}, ragged);
   chunking();
 }
 

@@ -62,6 +62,17 @@ float half_to_float(uint16_t half) {
   return static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude);
 }
 
+double to_bf16(double value) {
+  int exponent;
+  const double fraction = frexp(value, &exponent);
+  return ldexp(nearbyint(ldexp(fraction, 8)), exponent - 8);
+}
+
+void put_bf16(uint8_t* to, double rounded) {
+  const float value = static_cast<float>(rounded);
+  memcpy(to, reinterpret_cast<const uint8_t*>(&value) + 2, 2);
+}
+
 uint16_t float_to_half(double value) {
   const uint16_t sign = signbit(value) ? 0x8000 : 0;
   if (isnan(value)) return sign | 0x7e00;
@@ -79,8 +90,8 @@ uint16_t float_to_half(double value) {
 Rig::Rig(int isa, int threads) {
   const QrDeviceOpts opts = {sizeof(QrDeviceOpts), threads, isa, 0};
   const int status = qr_device_open(&opts, &device);
-  label = std::string(isa == QR_ISA_SCALAR ? "scalar" : isa == QR_ISA_AVX2 ? "avx2" : "avx512") + "/" +
-          std::to_string(threads);
+  static const char* const names[] = {"auto", "scalar", "avx2", "avx512", "avx512_bf16"};
+  label = std::string(names[isa]) + "/" + std::to_string(threads);
   check(status == QR_OK, "open %s", label.c_str());
 }
 
@@ -95,7 +106,7 @@ int Rig::run(int opcode, int flags, const void* args, const QrStep& step) {
 const std::vector<Setup>& setups() {
   static const std::vector<Setup> all = [] {
     std::vector<Setup> found;
-    for (int isa : {QR_ISA_SCALAR, QR_ISA_AVX2, QR_ISA_AVX512}) {
+    for (int isa : {QR_ISA_SCALAR, QR_ISA_AVX2, QR_ISA_AVX512, QR_ISA_AVX512_BF16}) {
       const QrDeviceOpts opts = {sizeof(QrDeviceOpts), 1, isa, 0};
       qr_dev device;
       if (qr_device_open(&opts, &device) != QR_OK) continue;

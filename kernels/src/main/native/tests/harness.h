@@ -35,6 +35,9 @@ class Random {
 
 float half_to_float(uint16_t half);
 uint16_t float_to_half(double value);
+/// The nearest bfloat16, even on ties, for numbers that are not denormal; and its two bytes.
+double to_bf16(double value);
+void put_bf16(uint8_t* to, double rounded);
 
 /// An open device.
 class Rig {

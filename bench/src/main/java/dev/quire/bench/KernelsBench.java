@@ -22,12 +22,12 @@ import picocli.CommandLine.Option;
 final class KernelsBench implements Callable<Integer> {
     private static final String SCRIPT = "kernels/src/main/native/lab/run.sh";
     private static final String SCHEMA = "quire-kernels/1";
-    private static final Set<String> LEVELS = Set.of("avx512", "avx2", "scalar");
+    private static final Set<String> LEVELS = Set.of("avx512_bf16", "avx512", "avx2", "scalar");
 
     @Option(
             names = "--isa",
             split = ",",
-            defaultValue = "avx512,avx2,scalar",
+            defaultValue = "avx512_bf16,avx512,avx2,scalar",
             paramLabel = "LEVEL",
             description = "levels, of those that the machine has (default: ${DEFAULT-VALUE})")
     private List<String> levels = List.of();
@@ -56,7 +56,7 @@ final class KernelsBench implements Callable<Integer> {
     int run(Path home) throws IOException, InterruptedException {
         if (!LEVELS.containsAll(levels)) {
             throw new IllegalArgumentException(
-                    "--isa is " + String.join(",", levels) + "; allowed: avx512, avx2, scalar");
+                    "--isa is " + String.join(",", levels) + "; allowed: avx512_bf16, avx512, avx2, scalar");
         }
         if (threads < 0) {
             throw new IllegalArgumentException("--threads is " + threads + "; allowed: 0 or more");

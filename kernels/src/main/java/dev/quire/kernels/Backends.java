@@ -11,7 +11,7 @@ import org.slf4j.LoggerFactory;
 public final class Backends {
     private static final Logger LOG = LoggerFactory.getLogger(Backends.class);
     private static final List<String> DEVICES = List.of("auto", "cpu", "java");
-    private static final List<String> LEVELS = List.of("auto", "avx512", "avx2", "scalar");
+    private static final List<String> LEVELS = List.of("auto", "avx512_bf16", "avx512", "avx2", "scalar");
 
     /** How the native library is found; a test puts a damaged one in its place. */
     interface Source {
@@ -24,7 +24,7 @@ public final class Backends {
      * Opens a device and logs one line with the choice and why others were passed over.
      *
      * @param device auto (the native library, else Java), cpu (the native library or an error) or java
-     * @param isa auto, avx512, avx2 or scalar: the instruction set of the native library
+     * @param isa auto, avx512_bf16, avx512, avx2 or scalar: the instruction set of the native library
      * @param threads compute threads; 0 = the physical cores that this process may use
      * @throws IllegalArgumentException when a name is not one of these, or {@code threads} is negative
      * @throws IllegalStateException when a device or a level was asked for by name and this machine lacks it

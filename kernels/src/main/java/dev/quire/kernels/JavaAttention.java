@@ -11,7 +11,6 @@ final class JavaAttention {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-    private static final float LARGEST_HALF = 65504;
 
     private JavaAttention() {}
 
@@ -81,41 +80,54 @@ final class JavaAttention {
         }
     }
 
-    /** Byte offset of element i of a key: [blocks, kvHeads, headDim, blockTokens]. */
+    /** Byte offset of element i of a key. */
     private static long keyAt(KvLayer c, int slot, int head, int i) {
-        long block = slot / c.blockTokens();
-        long element = ((block * c.kvHeads() + head) * c.headDim() + i) * c.blockTokens() + slot % c.blockTokens();
-        return c.keyOffset() + element * c.type().bytes();
+        return c.keyOffset() + at(c, slot, head, i, slot % c.blockTokens(), c.blockTokens());
     }
 
-    /** Byte offset of element i of a value: [blocks, kvHeads, blockTokens, headDim]. */
+    /** Byte offset of element i of a value. */
     private static long valueAt(KvLayer c, int slot, int head, int i) {
-        long block = slot / c.blockTokens();
-        long element = ((block * c.kvHeads() + head) * c.blockTokens() + slot % c.blockTokens()) * c.headDim() + i;
-        return c.valueOffset() + element * c.type().bytes();
+        return c.valueOffset() + at(c, slot, head, slot % c.blockTokens(), i, c.headDim());
+    }
+
+    /** Element (row, column) of this head's part of a block, whose rows lie side by side in pairs in bfloat16. */
+    private static long at(KvLayer c, int slot, int head, int row, int column, int columns) {
+        long base = ((long) (slot / c.blockTokens()) * c.kvHeads() + head) * c.headDim() * c.blockTokens();
+        long element = c.type() == KvType.F32 ? row * columns + column : (row / 2 * columns + column) * 2 + row % 2;
+        return (base + element) * c.type().bytes();
     }
 
     private static void put(MemorySegment memory, KvType type, long at, float value) {
         switch (type) {
             case F32 -> memory.set(FLOAT, at, value);
-            case F16 -> {
-                float saturated = Math.clamp(value, -LARGEST_HALF, LARGEST_HALF);
-                memory.set(HALF, at, Float.floatToFloat16(saturated));
-            }
+            case BF16 -> memory.set(HALF, at, (short) (Float.floatToRawIntBits(rounded(value)) >>> 16));
         }
     }
 
     private static float at(MemorySegment memory, KvType type, long at) {
         return switch (type) {
             case F32 -> memory.get(FLOAT, at);
-            case F16 -> Float.float16ToFloat(memory.get(HALF, at));
+            case BF16 -> Float.intBitsToFloat(memory.get(HALF, at) << 16);
         };
+    }
+
+    /** The nearest bfloat16, even on ties. */
+    private static float rounded(float value) {
+        int bits = Float.floatToIntBits(value); // one NaN, whose low half is 0
+        return Float.intBitsToFloat(Float.isNaN(value) ? bits : bits + 0x7fff + (bits >>> 16 & 1) & 0xffff0000);
+    }
+
+    private static void round(float[] values, KvType type) {
+        for (int i = 0; type == KvType.BF16 && i < values.length; i++) {
+            values[i] = rounded(values[i]);
+        }
     }
 
     static void attention(Op.Attention op, Step step, JavaThreads threads) {
         int rowsOfHeads = op.heads() * op.cache().headDim();
         float[] q = new float[step.tokenCount() * rowsOfHeads];
         MemorySegment.copy(JavaKernels.memory(op.q()), FLOAT, 0, q, 0, q.length);
+        round(q, op.cache().type());
         int[] sequence = new int[step.tokenCount()];
         for (int b = 0; b < step.sequenceCount(); b++) {
             int end = step.queryStart.getAtIndex(INT, b + 1);
@@ -154,7 +166,8 @@ final class JavaAttention {
         double total = 0;
         double[] out = new double[d];
         for (int p = first; p <= position; p++) {
-            double weight = Math.exp(weights[p - first] - largest);
+            double exact = Math.exp(weights[p - first] - largest);
+            double weight = cache.type() == KvType.F32 ? exact : rounded((float) exact);
             total += weight;
             int slot = slot(step, query.sequence, p, cache.blockTokens());
             for (int i = 0; i < d; i++) {

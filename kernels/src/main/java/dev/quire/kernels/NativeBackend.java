@@ -21,7 +21,8 @@ public final class NativeBackend implements Backend {
         AUTO(0),
         SCALAR(1),
         AVX2(2),
-        AVX512(3);
+        AVX512(3),
+        AVX512_BF16(4);
 
         private final int code;
 

@@ -24,7 +24,7 @@ public sealed interface Op {
     /** Element type of the KV cache. */
     enum KvType {
         F32(4, DType.F32),
-        F16(2, DType.F16);
+        BF16(2, DType.BF16);
 
         private final int bytes;
         private final DType type;
@@ -47,7 +47,9 @@ public sealed interface Op {
 
     /**
      * The KV cache of one layer: K {@code [blocks, kvHeads, headDim, blockTokens]}, V
-     * {@code [blocks, kvHeads, blockTokens, headDim]}, each somewhere in a buffer.
+     * {@code [blocks, kvHeads, blockTokens, headDim]}, each somewhere in a buffer. In bfloat16 two neighbours of the
+     * third dimension lie side by side: {@code [blocks, kvHeads, headDim / 2, blockTokens, 2]} and
+     * {@code [blocks, kvHeads, blockTokens / 2, headDim, 2]}.
      */
     record KvLayer(
             Buffer buffer,
@@ -70,9 +72,10 @@ public sealed interface Op {
 
         /** Bytes of one block of keys (or of values) in one layer. */
         public static long blockBytes(int blockTokens, int kvHeads, int headDim, KvType type) {
-            if (blockTokens < 16 || blockTokens % 16 != 0 || kvHeads < 1 || headDim < 1) {
+            boolean pairs = type != KvType.BF16 || headDim % 2 == 0;
+            if (blockTokens < 16 || blockTokens % 16 != 0 || kvHeads < 1 || headDim < 1 || !pairs) {
                 throw new IllegalArgumentException("blockTokens=" + blockTokens + " (a multiple of 16), kvHeads="
-                        + kvHeads + ", headDim=" + headDim);
+                        + kvHeads + ", headDim=" + headDim + (pairs ? "" : " (bfloat16 takes an even one)"));
             }
             return Math.multiplyExact(Math.multiplyExact((long) blockTokens * kvHeads, headDim), type.bytes());
         }
@@ -125,7 +128,10 @@ public sealed interface Op {
             float eps)
             implements Op {}
 
-    /** Causal attention over the paged cache (PagedAttention, Kwon et al. 2023). q, out {@code [T, heads headDim]}. */
+    /**
+     * Causal attention over the paged cache (PagedAttention, Kwon et al. 2023). q, out {@code [T, heads headDim]};
+     * {@code scale > 0}. Over a bfloat16 cache queries and softmax weights are rounded to bfloat16 as well.
+     */
     record Attention(Tensor out, Tensor q, KvLayer cache, int heads, float scale, int window, float softcap)
             implements Op {}
 

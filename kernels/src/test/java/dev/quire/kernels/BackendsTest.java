@@ -45,7 +45,7 @@ class BackendsTest {
         try (Backend backend = Backends.open("auto", "auto", 1)) {
             assertThat(backend.device().backend()).isEqualTo("cpu");
             assertThat(backend.device().threads()).isEqualTo(1);
-            assertThat(backend.device().isa()).isIn("scalar", "avx2", "avx512");
+            assertThat(backend.device().isa()).isIn("scalar", "avx2", "avx512", "avx512_bf16");
             assertThat(backend.device().memoryBytes()).isPositive();
             assertThat(backend.device().name()).isNotBlank();
         }

@@ -87,7 +87,7 @@ class BadInputTest {
     }
 
     private static KvLayer cache(TinyModel p, long keyOffset, long valueOffset) {
-        return new KvLayer(p.cache.buffer(), keyOffset, valueOffset, 2, 16, 1, 16, KvType.F16);
+        return new KvLayer(p.cache.buffer(), keyOffset, valueOffset, 2, 16, 1, 16, KvType.BF16);
     }
 
     @ParameterizedTest
@@ -104,7 +104,7 @@ class BadInputTest {
                             .withMessageContaining(expected.strip()));
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> {
-                        KvLayer wide = new PagedCache(4, 32, 1, 16, KvType.F16).upload(rig);
+                        KvLayer wide = new PagedCache(4, 32, 1, 16, KvType.BF16).upload(rig);
                         rig.backend.compile(List.of(
                                 p.attention(p.x, p.q, 2, 1, 0, 0), new Op.Attention(p.x, p.q, wide, 2, 1, 0, 0)));
                     })

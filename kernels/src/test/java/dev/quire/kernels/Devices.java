@@ -49,7 +49,7 @@ final class Devices {
         } catch (NativeLibrary.Unavailable e) {
             return List.of(); // NativeLibraryTest says so
         }
-        for (Isa isa : List.of(Isa.SCALAR, Isa.AVX2, Isa.AVX512)) {
+        for (Isa isa : List.of(Isa.SCALAR, Isa.AVX2, Isa.AVX512, Isa.AVX512_BF16)) {
             try (Backend backend = new NativeBackend("cpu", library, isa, 1)) {
                 assert backend.liveBuffers() == 0;
             } catch (KernelException e) {

@@ -53,25 +53,40 @@ final class PagedCache {
     }
 
     int key(int slot, int head, int i) {
-        int block = slot / blockTokens;
-        return (((block * kvHeads + head) * headDim + i) * blockTokens + slot % blockTokens) * type.bytes();
+        int block = slot / blockTokens * kvHeads + head;
+        int p = slot % blockTokens;
+        int plain = (block * headDim + i) * blockTokens + p;
+        int paired = ((block * headDim / 2 + i / 2) * blockTokens + p) * 2 + i % 2;
+        return (type == KvType.F32 ? plain : paired) * type.bytes();
     }
 
     int value(int slot, int head, int i) {
-        int block = slot / blockTokens;
-        return valueOffset
-                + (((block * kvHeads + head) * blockTokens + slot % blockTokens) * headDim + i) * type.bytes();
+        int block = slot / blockTokens * kvHeads + head;
+        int p = slot % blockTokens;
+        int plain = (block * blockTokens + p) * headDim + i;
+        int paired = ((block * blockTokens / 2 + p / 2) * headDim + i) * 2 + p % 2;
+        return valueOffset + (type == KvType.F32 ? plain : paired) * type.bytes();
+    }
+
+    /** The nearest bfloat16: what lies halfway goes to the even one. */
+    static float bfloat16(float value) {
+        float below = Float.intBitsToFloat(Float.floatToIntBits(value) & 0xffff0000);
+        float above = Float.intBitsToFloat((Float.floatToIntBits(value) & 0xffff0000) + 0x10000);
+        double down = Math.abs((double) value - below);
+        double up = Math.abs((double) above - value);
+        boolean even = (Float.floatToIntBits(below) & 0x10000) == 0;
+        return down < up || (down == up && even) ? below : above;
     }
 
     float get(int at) {
-        return type == KvType.F32 ? bytes.getFloat(at) : Float.float16ToFloat(bytes.getShort(at));
+        return type == KvType.F32 ? bytes.getFloat(at) : Float.intBitsToFloat(bytes.getShort(at) << 16);
     }
 
     private void put(int at, float value) {
         if (type == KvType.F32) {
             bytes.putFloat(at, value);
         } else {
-            bytes.putShort(at, Float.floatToFloat16(value));
+            bytes.putShort(at, (short) (Float.floatToIntBits(bfloat16(value)) >>> 16));
         }
     }
 }

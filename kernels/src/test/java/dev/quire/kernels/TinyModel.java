@@ -38,7 +38,7 @@ final class TinyModel {
         table = rig.zeros("table", 50, 16);
         embedding = rig.weight(StoredMatrix.random(DType.Q8_0, 20, 32, 1));
         projection = rig.weight(StoredMatrix.random(DType.Q4_0, 64, 32, 1));
-        cache = new PagedCache(4, 16, 1, 16, KvType.F16).upload(rig);
+        cache = new PagedCache(4, 16, 1, 16, KvType.BF16).upload(rig);
     }
 
     List<Op> program() {

@@ -20,10 +20,10 @@ final class KvSizing {
     /** {@code auto} keeps a float32 model exact and halves the memory of any other. */
     static Op.KvType type(String name, boolean allFloat32) {
         return switch (name) {
-            case "f16" -> Op.KvType.F16;
+            case "bf16" -> Op.KvType.BF16;
             case "f32" -> Op.KvType.F32;
-            case "auto" -> allFloat32 ? Op.KvType.F32 : Op.KvType.F16;
-            default -> throw new IllegalArgumentException("kvType is '" + name + "', allowed: auto, f16, f32");
+            case "auto" -> allFloat32 ? Op.KvType.F32 : Op.KvType.BF16;
+            default -> throw new IllegalArgumentException("kvType is '" + name + "', allowed: auto, bf16, f32");
         };
     }
 

@@ -7,10 +7,10 @@ import org.jspecify.annotations.Nullable;
  * How a model is loaded.
  *
  * @param device auto, cpu or java
- * @param isa auto, avx512, avx2 or scalar: the CPU library's instruction set
+ * @param isa auto, avx512_bf16, avx512, avx2 or scalar: the CPU library's instruction set
  * @param threads compute threads; 0 = physical cores that this process may use
  * @param kvCacheBytes size of the KV cache; 0 = a share of the memory left
- * @param kvType auto, f16 or f32
+ * @param kvType auto, bf16 or f32
  * @param blockTokens positions in a KV block
  * @param maxModelLen positions of one sequence; 0 = the model's own
  * @param maxBatchedTokens tokens in one step

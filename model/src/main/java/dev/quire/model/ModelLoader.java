@@ -184,7 +184,7 @@ public final class ModelLoader {
         DeviceRunner runner = resources.add(new DeviceRunner(
                 new DeviceRunner.Model(backend, backend.compile(forward.operations()), logits), limits));
         progress.report("ready", 100);
-        String kvType = shape.type() == Op.KvType.F32 ? "f32" : "f16";
+        String kvType = shape.type() == Op.KvType.F32 ? "f32" : "bf16";
         return new LoadedRunner(config, runner, backend, weights.bytes(), store.bytes(), kvType, resources);
     }
 

@@ -10,7 +10,7 @@ import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 
 class KvSizingTest {
-    private static final KvStore.Shape SHAPE = new KvStore.Shape(2, 4, 8, Op.KvType.F16);
+    private static final KvStore.Shape SHAPE = new KvStore.Shape(2, 4, 8, Op.KvType.BF16);
     private static final long BLOCK = 2 * 2 * 4 * 8 * 16 * 2; // layers, K and V, heads, columns, tokens, bytes
 
     private static LoadOptions options(long kvBytes, int sequences) {
@@ -54,8 +54,8 @@ class KvSizingTest {
     @Test
     void keepsFloat32ModelsExactUnlessToldOtherwise() {
         assertThat(KvSizing.type("auto", true)).isEqualTo(Op.KvType.F32);
-        assertThat(KvSizing.type("auto", false)).isEqualTo(Op.KvType.F16);
-        assertThat(KvSizing.type("f16", true)).isEqualTo(Op.KvType.F16);
+        assertThat(KvSizing.type("auto", false)).isEqualTo(Op.KvType.BF16);
+        assertThat(KvSizing.type("bf16", true)).isEqualTo(Op.KvType.BF16);
         assertThatThrownBy(() -> KvSizing.type("fp8", true)).hasMessageContaining("allowed: auto, f16, f32");
     }
 }

@@ -24,7 +24,7 @@ final class TestDevices {
 
     private static List<Device> all() {
         List<Device> devices = new ArrayList<>(List.of(new Device("java", "auto")));
-        for (String isa : List.of("scalar", "avx2", "avx512")) {
+        for (String isa : List.of("scalar", "avx2", "avx512", "avx512_bf16")) {
             try {
                 Backends.open("cpu", isa, 1).close();
                 devices.add(new Device("cpu", isa));

@@ -28,7 +28,7 @@ public final class Flags {
                     "keys that requests must carry (also: environment QUIRE_API_KEY or VLLM_API_KEY)"),
             Flag.one("--root-path", "PREFIX", "", "path prefix that a proxy may leave on requests"),
             Flag.one("--device", "DEVICE", "auto", "auto, cpu or java (default: %s)"),
-            Flag.one("--isa", "ISA", "auto", "auto, avx512, avx2 or scalar (default: %s)"),
+            Flag.one("--isa", "ISA", "auto", "auto, avx512_bf16, avx512, avx2 or scalar (default: %s)"),
             Flag.one("--threads", "N", "0", "compute threads, 0 = physical cores this process may use (default: %s)"),
             Flag.one(
                     "--precision",
@@ -61,7 +61,7 @@ public final class Flags {
                     "SIZE",
                     "0",
                     "size of the KV cache, 512M style accepted (default: a share of the memory left, 40k tokens at most)"),
-            Flag.one("--kv-cache-dtype", "TYPE", "auto", "auto, f16 or f32 (default: %s)"),
+            Flag.one("--kv-cache-dtype", "TYPE", "auto", "auto, bf16 or f32 (default: %s)"),
             Flag.one("--block-size", "TOKENS", "16", "tokens in a KV block, a multiple of 16 (default: %s)"),
             Flag.on("--enable-prefix-caching", "share computed prefixes (default: on)"),
             Flag.one(
@@ -149,10 +149,10 @@ public final class Flags {
         }
         return new LoadOptions(
                 line.oneOf("--device", "auto", "cpu", "java"),
-                line.oneOf("--isa", "auto", "avx512", "avx2", "scalar"),
+                line.oneOf("--isa", "auto", "avx512_bf16", "avx512", "avx2", "scalar"),
                 line.integer("--threads", 0, 1024),
                 line.bytes("--kv-cache-memory-bytes", 0, Long.MAX_VALUE),
-                line.oneOf("--kv-cache-dtype", "auto", "f16", "f32"),
+                line.oneOf("--kv-cache-dtype", "auto", "bf16", "f32"),
                 blockTokens,
                 line.tokens("--max-model-len"),
                 maxBatchedTokens,

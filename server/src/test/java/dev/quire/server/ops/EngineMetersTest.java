@@ -21,7 +21,7 @@ class EngineMetersTest {
 
     private final Meters meters = new Meters();
     private final EngineMeters engine =
-            meters.engine("a \"name\"", 2048, new EngineMeters.CacheFacts(16, 100, "f16", true));
+            meters.engine("a \"name\"", 2048, new EngineMeters.CacheFacts(16, 100, "bf16", true));
     private volatile EngineFacts facts = new EngineFacts(EngineFacts.State.RUNNING, 0, 0, 0, 0, 100, 0, 0, 0, "");
 
     EngineMetersTest() {
@@ -120,7 +120,7 @@ class EngineMetersTest {
                 .contains(
                         "block_size=\"16\"",
                         "num_gpu_blocks=\"100\"",
-                        "cache_dtype=\"f16\"",
+                        "cache_dtype=\"bf16\"",
                         "enable_prefix_caching=\"True\"",
                         "kv_cache_size_tokens=\"1600\"",
                         "kv_cache_max_concurrency=\"0.78\"",
