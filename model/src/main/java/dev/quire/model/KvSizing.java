@@ -17,12 +17,12 @@ final class KvSizing {
 
     private KvSizing() {}
 
-    /** {@code auto} keeps a float32 model exact and halves the memory of any other. */
-    static Op.KvType type(String name, boolean allFloat32) {
+    /** {@code auto} keeps exact what is to be exact, and halves the memory of anything else. */
+    static Op.KvType type(String name, boolean exact) {
         return switch (name) {
             case "bf16" -> Op.KvType.BF16;
             case "f32" -> Op.KvType.F32;
-            case "auto" -> allFloat32 ? Op.KvType.F32 : Op.KvType.BF16;
+            case "auto" -> exact ? Op.KvType.F32 : Op.KvType.BF16;
             default -> throw new IllegalArgumentException("kvType is '" + name + "', allowed: auto, bf16, f32");
         };
     }

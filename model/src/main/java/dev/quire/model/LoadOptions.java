@@ -10,12 +10,12 @@ import org.jspecify.annotations.Nullable;
  * @param isa auto, avx512_bf16, avx512, avx2 or scalar: the CPU library's instruction set
  * @param threads compute threads; 0 = physical cores that this process may use
  * @param kvCacheBytes size of the KV cache; 0 = a share of the memory left
- * @param kvType auto, bf16 or f32
+ * @param kvType auto, bf16 or f32: auto is f32 for float32 models and high precision, else bf16
  * @param blockTokens positions in a KV block
  * @param maxModelLen positions of one sequence; 0 = the model's own
  * @param maxBatchedTokens tokens in one step
  * @param maxSequences sequences in one step
- * @param highPrecision 15-bit instead of 8-bit activations for quantised weights
+ * @param highPrecision 15-bit instead of 8-bit activations for quantised weights, and a float32 cache if auto
  * @param chatTemplate a file with the chat template to use; null = the model's own
  */
 public record LoadOptions(

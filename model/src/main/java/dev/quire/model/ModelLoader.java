@@ -172,7 +172,8 @@ public final class ModelLoader {
         Architecture architecture = architecture(config, weights, source);
         weights.releaseStaging();
         Tensor cosSin = weights.cosSin(config, maxModelLen);
-        KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), weights.allFloat32()));
+        boolean exact = weights.allFloat32() || options.highPrecision();
+        KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), exact));
         KvConfig kv =
                 KvSizing.size(shape, options, maxModelLen, HostMemory.system().available());
         KvStore store = resources.add(KvStore.allocate(backend, shape, kv));

@@ -19,7 +19,7 @@ class DefaultModelLoadTest {
             assertThat(model.tokenizer().encode("The capital of France is", false, false, 100))
                     .containsExactly(504, 3575, 282, 4649, 314);
             assertThat(model.name()).isNotBlank().doesNotContain(".gguf");
-            assertThat(model.kvType()).isEqualTo("f16");
+            assertThat(model.kvType()).isEqualTo("bf16");
             assertThat(model.kvBytes()).isLessThanOrEqualTo(64 << 20);
             assertThat(model.weightBytes()).isGreaterThan(80L << 20);
         }

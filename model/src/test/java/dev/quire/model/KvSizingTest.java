@@ -52,10 +52,10 @@ class KvSizingTest {
     }
 
     @Test
-    void keepsFloat32ModelsExactUnlessToldOtherwise() {
+    void keepsExactWhatIsToBeExactUnlessToldOtherwise() {
         assertThat(KvSizing.type("auto", true)).isEqualTo(Op.KvType.F32);
         assertThat(KvSizing.type("auto", false)).isEqualTo(Op.KvType.BF16);
         assertThat(KvSizing.type("bf16", true)).isEqualTo(Op.KvType.BF16);
-        assertThatThrownBy(() -> KvSizing.type("fp8", true)).hasMessageContaining("allowed: auto, f16, f32");
+        assertThatThrownBy(() -> KvSizing.type("fp8", true)).hasMessageContaining("allowed: auto, bf16, f32");
     }
 }
