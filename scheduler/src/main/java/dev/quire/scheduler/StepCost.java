@@ -11,6 +11,12 @@ package dev.quire.scheduler;
 final class StepCost {
     private static final int FIRST_CHUNK = 64;
     private static final int UNKNOWN = -1;
+    /**
+     * A gap between tokens that readers hardly notice. Steps may grow to it when half as many wait for their first token
+     * as are generating, and to a part of it when fewer do: large steps let all of them advance faster.
+     */
+    static final double PATIENCE_NANOS = 80e6;
+
     /** Steps after which a number of rows is measured again: few at first, at most so many. */
     private static final int MEASURE_FIRST = 2;
 
@@ -87,9 +93,10 @@ final class StepCost {
      * Prompt tokens that a step may take; 0 when one without prompts must be measured first.
      *
      * @param singles rows of generated tokens in it
+     * @param newcomers sequences whose first token waits for prompts to be computed
      * @param budget tokens that the step's limits leave
      */
-    int chunk(int singles, int budget) {
+    int chunk(int singles, int newcomers, int budget) {
         if (singles == 0) {
             return clamp(promptNanos == UNKNOWN ? FIRST_CHUNK : config.maxStepNanos() / promptNanos, budget);
         }
@@ -104,7 +111,8 @@ final class StepCost {
         double stretch = config.stepStretch() - 1;
         // As many tokens again as there are rows at most double a step, whatever the device.
         double tried = Math.max(2 * reach, stretch * singles);
-        return clamp(Math.min(tried, stretch * alone.nanos(singles) / price), budget);
+        double wanted = PATIENCE_NANOS * Math.min(1, 2.0 * newcomers / singles) - alone.nanos(singles);
+        return clamp(Math.min(tried, Math.max(stretch * alone.nanos(singles), wanted) / price), budget);
     }
 
     private static int clamp(double tokens, int budget) {

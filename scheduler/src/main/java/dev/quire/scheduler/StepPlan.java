@@ -233,9 +233,18 @@ final class StepPlan implements StepBuilder {
     // Rows of one token go first, so at the first question for more all of them are known.
     private int chunkLeft() {
         if (chunk < 0) {
-            chunk = cost.chunk(singles > 0 ? singles : awaited(), tokensLeft);
+            chunk = cost.chunk(singles > 0 ? singles : awaited(), newcomers(), tokensLeft);
         }
         return chunk - promptTokens;
+    }
+
+    /** Sequences that this step could bring closer to their next token but not, as they are, to it. */
+    private int newcomers() {
+        int newcomers = state.waiting.size();
+        for (int i = 0; i < state.running.size(); i++) {
+            newcomers += state.running.get(i).remaining() > 1 ? 1 : 0;
+        }
+        return Math.min(newcomers, rowsLeft);
     }
 
     /** Choices that can go on only when the step in flight has ended: they wait for this one as others do. */

@@ -13,7 +13,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Streams that generate, and a long prompt that arrives: no step with prompt tokens takes much longer than the same one
- * without, on devices of all kinds, from the first step of a fresh engine on, and the prompt gets on all the same.
+ * without, or than readers hardly notice when many wait, on devices of all kinds, from the first step of a fresh engine
+ * on, and the prompt gets on all the same.
  */
 class MixedStepsTest {
     private static final double MOST = 2.5;
@@ -36,11 +37,14 @@ class MixedStepsTest {
             clock);
     private Device device = (rows, prompt, _) -> rows + prompt;
     private Spoiler spoiler = (_, millis) -> millis;
+    /** Of the steps, what they took by what they may take, times {@link #MOST}; and by what they take without prompts. */
     private double worst;
+
     private double stretches;
     private int mixed;
     private int launched;
     private int prompts;
+    private int longPrompts;
 
     /** What a step really costs. */
     private interface Device {
@@ -71,8 +75,11 @@ class MixedStepsTest {
         double millis = device.millis(rows, prompt, position);
         if (rows > 0 && prompt > 0) {
             mixed++;
-            stretches += millis / device.millis(rows, 0, 0);
-            worst = Math.max(worst, millis / device.millis(rows, 0, 0));
+            double alone = device.millis(rows, 0, 0);
+            double newcomers = streams.size() + longPrompts - rows;
+            double patience = StepCost.PATIENCE_NANOS / 1e6 * Math.min(1, 2 * newcomers / rows);
+            stretches += millis / alone;
+            worst = Math.max(worst, MOST * millis / Math.max(MOST * alone, 1.15 * patience));
         }
         double seen = spoiler.millis(launched++, millis);
         runner.atAwait = () -> clock.advance((long) (1e6 * seen));
@@ -102,11 +109,13 @@ class MixedStepsTest {
     /** Sends a long prompt and turns until it is through; how many turns that were. */
     private int longPrompt() {
         gaps.clear();
+        longPrompts = 1;
         Generation generation = start(HandEngine.request(HandEngine.prompt((char) ('A' + prompts++), PROMPT), 1));
         streams.removeLast();
         for (int turn = 1; turn < 10_000; turn++) {
             turns(1);
             if (generation.poll() != null) {
+                longPrompts = 0;
                 return turn;
             }
         }
@@ -207,7 +216,7 @@ class MixedStepsTest {
     @Test
     void whenTheDeviceBecomesFasterWhileAPromptRuns() {
         double[] speed = {1};
-        device = (rows, prompt, _) -> speed[0] * (2 + rows) + 0.5 * prompt;
+        device = (rows, prompt, _) -> speed[0] * (12 + rows) + 0.5 * prompt;
         streams(8, 20);
         turns(40);
         longPrompt();
@@ -229,7 +238,7 @@ class MixedStepsTest {
         start(HandEngine.request(HandEngine.prompt('b', PROMPT), 1));
         turns(20);
 
-        assertThat(gaps).isNotEmpty().allMatch(gap -> gap < 40);
+        assertThat(gaps).isNotEmpty().allMatch(gap -> gap < 90);
     }
 
     @Test

@@ -19,16 +19,16 @@ class StepCostTest {
     void takesTheWholeBudgetWhenNobodyGenerates() {
         cost.observe(0, 100, 100_000);
 
-        assertThat(cost.chunk(0, 2048)).isEqualTo(2048);
+        assertThat(cost.chunk(0, 0, 2048)).isEqualTo(2048);
     }
 
     @Test
     void measuresStepsWithoutPromptsBeforeItMixes() {
         cost.observe(0, 100, 100_000_000);
         alone(8, 10_000_000, 2);
-        assertThat(cost.chunk(8, 2040)).isZero();
+        assertThat(cost.chunk(8, 0, 2040)).isZero();
         alone(8, 10_000_000, 1);
-        assertThat(cost.chunk(8, 2040)).isBetween(5, 14);
+        assertThat(cost.chunk(8, 0, 2040)).isBetween(5, 14);
     }
 
     @Test
@@ -37,7 +37,7 @@ class StepCostTest {
         alone(8, 10_000_000, 3);
         int[] mixed = new int[5];
         for (int i = 0; i < mixed.length; i++) {
-            while (cost.chunk(8, 2040) > 0) {
+            while (cost.chunk(8, 0, 2040) > 0) {
                 cost.observe(8, 10, 20_000_000);
                 mixed[i]++;
             }
@@ -51,7 +51,7 @@ class StepCostTest {
     void boundsAStepThatWouldTakeTooLong() {
         cost.observe(0, 10, 10 * CONFIG.maxStepNanos() / 100);
 
-        assertThat(cost.chunk(0, 2048)).isEqualTo(100);
+        assertThat(cost.chunk(0, 0, 2048)).isEqualTo(100);
     }
 
     @Test
@@ -59,16 +59,16 @@ class StepCostTest {
         cost.observe(0, 100, 100_000_000_000_000L);
         alone(8, 1000, 3);
 
-        assertThat(cost.chunk(8, 2040)).isEqualTo(1);
-        assertThat(cost.chunk(0, 2048)).isEqualTo(1);
-        assertThat(cost.chunk(0, 0)).isZero();
+        assertThat(cost.chunk(8, 0, 2040)).isEqualTo(1);
+        assertThat(cost.chunk(0, 0, 2048)).isEqualTo(1);
+        assertThat(cost.chunk(0, 0, 0)).isZero();
     }
 
     @Test
     void mixesNoMoreThanDoublesTheRowsWhileNoPriceIsKnown() {
         alone(8, 10_000_000, 3);
 
-        assertThat(cost.chunk(8, 2040)).isBetween(8, 12);
+        assertThat(cost.chunk(8, 0, 2040)).isBetween(8, 12);
     }
 
     @Test
@@ -77,17 +77,29 @@ class StepCostTest {
         alone(8, 10_000_000, 3);
         cost.observe(8, 10, 10_000_000);
 
-        assertThat(cost.chunk(8, 2040)).isEqualTo(20);
+        assertThat(cost.chunk(8, 0, 2040)).isEqualTo(20);
+    }
+
+    @Test
+    void takesMoreOfThePromptsTheMoreWait() {
+        cost.observe(0, 1000, 1_000_000_000);
+        alone(8, 10_000_000, 3);
+        cost.observe(8, 500, 510_000_000);
+
+        assertThat(cost.chunk(8, 1, 2040)).isEqualTo(12);
+        assertThat(cost.chunk(8, 2, 2040)).isEqualTo(30);
+        assertThat(cost.chunk(8, 4, 2040)).isEqualTo(70);
+        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(70);
     }
 
     @Test
     void oneHiccupIsNotTheRule() {
         cost.observe(0, 1000, 1_000_000_000);
         alone(8, 10_000_000, 3);
-        int before = cost.chunk(8, 2040);
+        int before = cost.chunk(8, 0, 2040);
         alone(8, 1_000_000_000, 1);
 
-        assertThat(cost.chunk(8, 2040)).isBetween(before, before + before / 2);
+        assertThat(cost.chunk(8, 0, 2040)).isBetween(before, before + before / 2);
     }
 
     @Test
@@ -95,10 +107,10 @@ class StepCostTest {
         cost.observe(0, 1000, 1_000_000_000);
         alone(120, 10_000_000, 3);
 
-        assertThat(cost.chunk(113, 2040)).isPositive();
-        assertThat(cost.chunk(112, 2040)).isZero();
+        assertThat(cost.chunk(113, 0, 2040)).isPositive();
+        assertThat(cost.chunk(112, 0, 2040)).isZero();
         alone(1 << 20, 10_000_000, 3);
-        assertThat(cost.chunk(1 << 20, 2040)).isPositive();
+        assertThat(cost.chunk(1 << 20, 0, 2040)).isPositive();
     }
 
     @Test
