@@ -26,9 +26,14 @@ QR_INLINE F multiply_add(F a, F b, F sum) {
   }
 }
 
+/// Positions whose keys, or values, are fetched while those before them are worked on: blocks lie anywhere in memory,
+/// and a processor does not foresee where the next one is.
+constexpr int64_t kPositionsAhead = 128;
+
 struct AttentionItem {
   const AttentionJob& job;
-  const int32_t* blocks;  // of the sequence
+  const AttentionItem* next;  // what this thread may well do next, or null
+  const int32_t* blocks;      // of the sequence
   int kv_head, first_head, heads, first_token, rows, dim, block_tokens;
   int64_t block_words;                // of one head
   float *queries, *scores, *values;   // scratch: words [rows / kScoreRows][dim][kScoreRows], [rows][stride], [rows][dim]
@@ -40,6 +45,8 @@ struct AttentionItem {
     const int64_t first = job.op->window > 0 ? to(row) - job.op->window : 0;
     return first > 0 ? first : 0;
   }
+  QR_INLINE_MEMBER int64_t begin() const { return from(0) / 16 * 16; }
+  QR_INLINE_MEMBER int64_t end() const { return to(rows - 1); }
   /// Word in the cache at which this head's part of the block begins that holds a position.
   QR_INLINE_MEMBER int64_t block_at(int64_t position) const {
     return ((int64_t)blocks[position / block_tokens] * job.op->kv_heads + kv_head) * block_words;
@@ -55,24 +62,42 @@ QR_INLINE void with_rows(int n, Function f) {
   f(Count<kRows>{});
 }
 
-/// Fetches this head's part of the blocks that hold positions [from, to): blocks lie anywhere in memory, and a processor
-/// does not foresee where the next one is.
-QR_INLINE void prefetch_blocks(const AttentionItem& it, uint64_t cache, int64_t from, int64_t to) {
-  for (int64_t p = from; p < to; p += it.block_tokens) {
-    const float* block = (const float*)cache + it.block_at(p);
-    for (int64_t word = 0; word < it.block_words; word += 16) __builtin_prefetch(block + word);
+/// Where the keys of 16 positions begin; those past the end are the last ones.
+QR_INLINE const float* keys_at(const AttentionItem& it, int64_t position, int64_t end) {
+  const int64_t p = position < end ? position : (end - 1) / 16 * 16;
+  return (const float*)it.job.op->k_cache + it.block_at(p) + p % it.block_tokens;
+}
+
+/// Where the values of 16 positions begin; for those past the end the keys that may be wanted then, or null.
+template <class Kv>
+QR_INLINE const float* values_at(const AttentionItem& it, int64_t position) {
+  if (position < it.end()) {
+    const int64_t word = position % it.block_tokens / Kv::per_word;
+    return (const float*)it.job.op->v_cache + it.block_at(position) + word * it.dim;
   }
+  if (it.next == nullptr) return nullptr;
+  const int64_t after = it.next->begin() + position - round_up(it.end(), 16);
+  return after < it.next->end() ? keys_at(*it.next, after, it.next->end()) : nullptr;
 }
 
 /// Dot products of kRows rows with kAttentionCols vectors of 16 positions; columns past `end` repeat the last one.
-template <class Kv, int kRows>
+template <class Kv, int kRows, bool kFetch>
 QR_INLINE void score_block(const AttentionItem& it, const float* q, float* scores, int64_t position,
                            int64_t end) {
-  const float* key[kAttentionCols];
+  const float *key[kAttentionCols], *ahead[kAttentionCols];
+  int64_t stride = it.block_tokens;
   for (int c = 0; c < kAttentionCols; c++) {
-    int64_t p = position + c * 16;
-    if (p >= end) p = (end - 1) / 16 * 16;
-    key[c] = (const float*)it.job.op->k_cache + it.block_at(p) + p % it.block_tokens;
+    key[c] = keys_at(it, position + c * 16, end);
+    ahead[c] = key[c];
+    if constexpr (!kFetch) continue;
+    const int64_t p = position + kPositionsAhead;
+    if (p < it.end()) {
+      ahead[c] = keys_at(it, p + c * 16, it.end());
+    } else {
+      const float* value = values_at<Kv>(it, it.begin() + (p - round_up(it.end(), kAttentionCols * 16)) + c * 16);
+      if (value != nullptr) ahead[c] = value;
+      stride = 16;
+    }
   }
   F acc[kRows][kAttentionCols];
   QR_UNROLL for (int r = 0; r < kRows; r++) {
@@ -84,6 +109,9 @@ QR_INLINE void score_block(const AttentionItem& it, const float* q, float* score
     QR_UNROLL for (int c = 0; c < kAttentionCols; c++) {
       k[c] = load(key[c]);
       key[c] += it.block_tokens;
+    }
+    if constexpr (kFetch) {
+      QR_UNROLL for (int c = 0; c < kAttentionCols; c++) __builtin_prefetch(ahead[c] + w * stride, 0, 2);
     }
     QR_UNROLL for (int r = 0; r < kRows; r++) {
       const F x = set1(q[w * kScoreRows + r]);
@@ -106,7 +134,13 @@ static void score_columns(const AttentionItem& it, int64_t position) {
     if (position >= end || position + width <= it.from(row)) continue;
     const float* q = it.queries + (int64_t)row * it.dim;
     float* scores = it.scores + row * it.stride + (position - it.base);
-    with_rows<kScoreRows>(n, [&](auto rows) { score_block<Kv, rows.value>(it, q, scores, position, end); });
+    with_rows<kScoreRows>(n, [&](auto rows) {
+      if (row == 0) {
+        score_block<Kv, rows.value, true>(it, q, scores, position, end);
+      } else {
+        score_block<Kv, rows.value, false>(it, q, scores, position, end);
+      }
+    });
   }
 }
 
@@ -185,7 +219,7 @@ static float softmax_row(const AttentionItem& it, int row) {
 
 /// values[r][d..] += weights * V over words [from, to) of positions, for kRows rows and kVectors vectors of columns (or
 /// n < 16); only those bits of a value count that are in `keep`.
-template <class Kv, int kRows, int kVectors>
+template <class Kv, int kRows, int kVectors, bool kFetch>
 QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64_t from, int64_t to, uint32_t keep) {
   F acc[kRows][kVectors];
   float* out = it.values + (int64_t)row * it.dim + d;
@@ -199,11 +233,13 @@ QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64
   for (int64_t w = from; w < to;) {
     const int64_t offset = w % block;
     const int64_t end = w - offset + block < to ? w - offset + block : to;
-    if (row == 0 && d == 0 && end < to) {
-      prefetch_blocks(it, it.job.op->v_cache, end * Kv::per_word, end * Kv::per_word + 1);
-    }
     const float* in = (const float*)it.job.op->v_cache + it.block_at(w * Kv::per_word) + offset * it.dim + d;
+    const float* ahead = kFetch ? values_at<Kv>(it, w * Kv::per_word + kPositionsAhead) : nullptr;
     for (; w < end; w++, in += it.dim) {
+      if (kFetch && ahead != nullptr) {
+        QR_UNROLL for (int i = 0; i < kVectors; i++) __builtin_prefetch(ahead + d + i * 16, 0, 2);
+        ahead += it.dim;
+      }
       F v[kVectors];
       QR_UNROLL for (int i = 0; i < kVectors; i++) {
         v[i] = kVectors == 1 ? keep_bits(load_n(in, n), keep) : load(in + i * 16);
@@ -226,13 +262,13 @@ QR_INLINE void value_block(const AttentionItem& it, int row, int d, int n, int64
 }
 
 /// Whole words of positions.
-template <class Kv, int kRows>
+template <class Kv, int kRows, bool kFetch>
 static void value_rows(const AttentionItem& it, int row, int64_t from, int64_t to) {
   if (from >= to) return;
   int d = 0;
-  for (; d + 64 <= it.dim; d += 64) value_block<Kv, kRows, 4>(it, row, d, 16, from, to, ~0u);
+  for (; d + 64 <= it.dim; d += 64) value_block<Kv, kRows, 4, kFetch>(it, row, d, 16, from, to, ~0u);
   for (; d < it.dim; d += 16) {
-    value_block<Kv, kRows, 1>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, from, to, ~0u);
+    value_block<Kv, kRows, 1, kFetch>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, from, to, ~0u);
   }
 }
 
@@ -240,17 +276,17 @@ static void value_rows(const AttentionItem& it, int row, int64_t from, int64_t t
 template <class Kv>
 static void value_row(const AttentionItem& it, int row, int64_t from, int64_t to) {
   if constexpr (Kv::per_word == 1) {
-    value_rows<Kv, 1>(it, row, from, to);
+    value_rows<Kv, 1, false>(it, row, from, to);
   } else {
     const auto single = [&](int64_t position) {
       const uint32_t keep = position % 2 == 0 ? 0xffffu : 0xffff0000u;
       for (int d = 0; d < it.dim; d += 16) {
-        value_block<Kv, 1, 1>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, position / 2, position / 2 + 1, keep);
+        value_block<Kv, 1, 1, false>(it, row, d, it.dim - d < 16 ? it.dim - d : 16, position / 2, position / 2 + 1, keep);
       }
     };
     if (from >= to) return;
     if (from % 2 != 0) single(from++);
-    value_rows<Kv, 1>(it, row, from / 2, to / 2);
+    value_rows<Kv, 1, false>(it, row, from / 2, to / 2);
     if (from < to && to % 2 != 0) single(to - 1);
   }
 }
@@ -264,7 +300,11 @@ static void values_of(const AttentionItem& it, int row, int n) {
   for (int r = row; r < row + n; r++) value_row<Kv>(it, r, it.from(r), common ? from : it.to(r));
   if (!common) return;
   with_rows<kScoreRows>(n, [&](auto rows) {
-    value_rows<Kv, rows.value>(it, row, from / Kv::per_word, to / Kv::per_word);
+    if (row == 0) {
+      value_rows<Kv, rows.value, true>(it, row, from / Kv::per_word, to / Kv::per_word);
+    } else {
+      value_rows<Kv, rows.value, false>(it, row, from / Kv::per_word, to / Kv::per_word);
+    }
   });
   for (int r = row; r < row + n; r++) value_row<Kv>(it, r, to, it.to(r));
 }
@@ -272,13 +312,7 @@ static void values_of(const AttentionItem& it, int row, int n) {
 template <class Kv>
 static void attend(const AttentionItem& it) {
   constexpr int64_t width = kAttentionCols * 16;
-  const int64_t begin = it.from(0) / 16 * 16, end = it.to(it.rows - 1);
-  for (int64_t p = begin; p < end; p += width) {
-    const int64_t ahead = p + width < end ? p + 2 * width < end ? p + 2 * width : end : p + width;
-    prefetch_blocks(it, it.job.op->k_cache, p + width, ahead);
-    score_columns<Kv>(it, p);
-  }
-  prefetch_blocks(it, it.job.op->v_cache, begin, begin + 1);
+  for (int64_t p = it.begin(); p < it.end(); p += width) score_columns<Kv>(it, p);
   for (int row = 0; row < it.rows; row += kScoreRows) {
     const int n = it.rows - row < kScoreRows ? it.rows - row : kScoreRows;
     float total[kScoreRows];
@@ -318,25 +352,34 @@ static void gather_queries(const AttentionItem& it) {
   }
 }
 
-static void attention(const AttentionJob& job, int64_t item, float* scratch) {
+QR_INLINE AttentionItem item_of(const AttentionJob& job, int64_t item) {
   const QrAttention& op = *job.op;
-  const AttentionTile& tile = job.tiles[item % job.n_tiles];
-  const int64_t part = item / job.n_tiles;
-  const int kv_head = (int)(part / job.splits), split = (int)(part % job.splits);
+  // The heads of a sequence in turn, as they lie in a block, and the tiles of a prompt for each: those share the head.
+  const AttentionTile& some = job.tiles[item / job.parts];
+  const int64_t local = item - (int64_t)some.sequence_tile * job.parts;
+  const AttentionTile& tile = job.tiles[some.sequence_tile + local % some.sequence_tiles];
+  const int part = (int)(local / some.sequence_tiles), kv_head = part / job.splits, split = part % job.splits;
   const int group = op.heads / op.kv_heads, first = split * job.heads_per_item;
   const int heads = group - first < job.heads_per_item ? group - first : job.heads_per_item;
   const int per_word = op.kv_type == QR_F32 ? 1 : 2;
-  AttentionItem it = {job, job.step->block_table + (int64_t)tile.sequence * job.step->table_stride,
-                      kv_head, kv_head * group + first, heads, tile.first, tile.count * heads,
-                      op.head_dim, op.block_tokens, (int64_t)op.head_dim * op.block_tokens / per_word,
-                      nullptr, nullptr, nullptr, 0, 0};
+  return {job, nullptr, job.step->block_table + (int64_t)tile.sequence * job.step->table_stride,
+          kv_head, kv_head * group + first, heads, tile.first, tile.count * heads,
+          op.head_dim, op.block_tokens, (int64_t)op.head_dim * op.block_tokens / per_word,
+          nullptr, nullptr, nullptr, 0, 0};
+}
+
+static void attention(const AttentionJob& job, int64_t item, float* scratch) {
+  AttentionItem it = item_of(job, item);
+  const int64_t after = item + job.threads;
+  const AttentionItem next = item_of(job, after < job.items ? after : item);
+  if (after < job.items) it.next = &next;
   it.base = it.from(0) / 32 * 32;
-  it.stride = score_stride(it.to(it.rows - 1) - it.base);
+  it.stride = score_stride(it.end() - it.base);
   const int64_t padded = round_up(round_up(it.rows, kScoreRows) * it.dim, 32);
   it.queries = scratch;
   it.values = scratch + padded;
   it.scores = it.values + padded;
-  if (per_word == 1) {
+  if (job.op->kv_type == QR_F32) {
     gather_queries<Float32>(it);
     attend<Float32>(it);
   } else {

@@ -57,15 +57,17 @@ struct LinearJob {
 constexpr int kFusedRows = 32;
 
 struct AttentionTile {
-  int32_t sequence, first, count;  // query tokens [first, first + count)
+  int32_t sequence, first, count;      // query tokens [first, first + count)
+  int32_t sequence_tile, sequence_tiles;  // the first tile of the sequence, and how many it has
 };
 
 struct AttentionJob {
   const QrAttention* op;
   const QrStep* step;
   const AttentionTile* tiles;
-  int32_t n_tiles;
   int heads_per_item, splits;  // query heads of a kv head: splits * heads_per_item cover the group
+  int parts;                   // items of a tile: kv heads * splits
+  int threads;                 // that work on it
   int64_t items;
   const LinearJob* feeds;  // takes the output, quantised
 };

@@ -123,7 +123,7 @@ int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob
     heads--;
   }
   const int splits = (group + heads - 1) / heads;
-  job = {&a, &prep.step, prep.dev.tiles.data(), tiles, heads, splits,
+  job = {&a, &prep.step, prep.dev.tiles.data(), heads, splits, a.kv_heads * splits, prep.dev.pool.threads(),
          static_cast<int64_t>(tiles) * a.kv_heads * splits, nullptr};
   const int64_t rows = static_cast<int64_t>(kTileTokens) * heads + kMostScoreRows;
   prep.worker_bytes = std::max(
@@ -221,8 +221,10 @@ int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
 void cut_tiles(Device& dev, const QrStep& step) {
   dev.tiles.clear();
   for (int32_t b = 0; b < step.n_seqs; b++) {
+    const int32_t first = static_cast<int32_t>(dev.tiles.size());
+    const int32_t count = (step.query_start[b + 1] - step.query_start[b] + kTileTokens - 1) / kTileTokens;
     for (int32_t t = step.query_start[b]; t < step.query_start[b + 1]; t += kTileTokens) {
-      dev.tiles.push_back({b, t, std::min(kTileTokens, step.query_start[b + 1] - t)});
+      dev.tiles.push_back({b, t, std::min(kTileTokens, step.query_start[b + 1] - t), first, count});
     }
   }
 }
