@@ -369,10 +369,12 @@ QR_INLINE AttentionItem item_of(const AttentionJob& job, int64_t item) {
 }
 
 static void attention(const AttentionJob& job, int64_t item, float* scratch) {
+  // From the last: prompts come after single tokens and are long, and what is long goes first.
+  item = job.items - 1 - item;
   AttentionItem it = item_of(job, item);
-  const int64_t after = item + job.threads;
-  const AttentionItem next = item_of(job, after < job.items ? after : item);
-  if (after < job.items) it.next = &next;
+  const int64_t after = item - job.threads;
+  const AttentionItem next = item_of(job, after >= 0 ? after : item);
+  if (after >= 0) it.next = &next;
   it.base = it.from(0) / 32 * 32;
   it.stride = score_stride(it.end() - it.base);
   const int64_t padded = round_up(round_up(it.rows, kScoreRows) * it.dim, 32);
