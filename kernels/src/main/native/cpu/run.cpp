@@ -1,6 +1,8 @@
 // The interpreter: each worker walks the same list; work inside an operation is shared through Pool::parallel.
 #include <string.h>
 
+#include <algorithm>
+
 #include "device.h"
 
 namespace quire {
@@ -38,6 +40,17 @@ void embed(const Run& run, const QrEmbed& a) {
   });
 }
 
+/// f(row) for all rows, those of a quantised block by one thread: they lie in the same cache lines.
+template <class F>
+void for_rows(const Run& run, int64_t rows, F&& f) {
+  Pool& pool = run.dev.pool;
+  const int64_t block = rows >= kRowBlock * pool.threads() ? kRowBlock : 1;
+  pool.parallel((rows + block - 1) / block, [&](int64_t item) {
+    const int64_t end = std::min(rows, (item + 1) * block);
+    for (int64_t row = item * block; row < end; row++) f(row);
+  });
+}
+
 void norm_row(const Run& run, const QrRmsNorm& a, int64_t row, float* out) {
   run.dev.kernels->rms_norm(reinterpret_cast<const float*>(a.x) + row * a.cols,
                             reinterpret_cast<const float*>(a.weight), out, a.cols, a.eps);
@@ -50,7 +63,7 @@ void quantise_row(const Run& run, const LinearJob& job, const QuantisedRows& q, 
 void rms_norm(const Run& run, const Prepared& entry) {
   const QrRmsNorm& a = args_of<QrRmsNorm>(*entry.op);
   const int64_t rows = (entry.op->flags & QR_ROWS_LOGITS) != 0 ? run.step.n_logits : run.step.n_tokens;
-  run.dev.pool.parallel(rows, [&](int64_t row) {
+  for_rows(run, rows, [&](int64_t row) {
     float* out = reinterpret_cast<float*>(a.out) + row * a.cols;
     norm_row(run, a, row, out);
     if (entry.feeds != nullptr) quantise_row(run, *entry.feeds, entry.feeds->q, out, row);
@@ -77,7 +90,7 @@ void linear(const Run& run, const Prepared& entry) {
   if (entry.norm != nullptr) {
     q = norm_for_one(run, job, *entry.norm);
   } else if (job.quantised && !entry.fed) {
-    run.dev.pool.parallel(job.rows, [&](int64_t row) { quantise_row(run, job, q, job.x + row * job.in_cols, row); });
+    for_rows(run, job.rows, [&](int64_t row) { quantise_row(run, job, q, job.x + row * job.in_cols, row); });
   }
   run.dev.pool.parallel(job.items, [&](int64_t item) { run.dev.kernels->linear(job, q, item, run.scratch()); });
 }
