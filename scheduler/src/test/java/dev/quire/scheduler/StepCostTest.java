@@ -87,9 +87,9 @@ class StepCostTest {
         cost.observe(8, 500, 510_000_000);
 
         assertThat(cost.chunk(8, 1, 2040)).isEqualTo(12);
-        assertThat(cost.chunk(8, 2, 2040)).isEqualTo(30);
-        assertThat(cost.chunk(8, 4, 2040)).isEqualTo(70);
-        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(70);
+        assertThat(cost.chunk(8, 2, 2040)).isEqualTo(29);
+        assertThat(cost.chunk(8, 4, 2040)).isEqualTo(69);
+        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(69);
     }
 
     @Test
