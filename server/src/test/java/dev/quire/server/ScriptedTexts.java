@@ -106,11 +106,6 @@ final class ScriptedTexts implements TextSource {
         }
 
         @Override
-        public TextEvent next() {
-            throw new UnsupportedOperationException("endpoints poll");
-        }
-
-        @Override
         public @Nullable TextEvent poll() {
             if (closed) {
                 return new TextEvent.Failed("aborted");
