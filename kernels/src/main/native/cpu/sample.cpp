@@ -1,5 +1,6 @@
 // QR_OP_SAMPLE: one sample from one row of logits. The passes over the vocabulary are kernels; what is left here works
 // on block maxima and on few candidates.
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -11,6 +12,9 @@
 
 namespace quire {
 namespace {
+
+/// Layers of logits in which top_p looks before it takes all the rest; one holds weights of a factor of e.
+constexpr int kLayers = 32;
 
 struct Candidate {
   float logit, weight;
@@ -85,7 +89,10 @@ class Sampler {
     const double uniform = philox_uniform(row_.seed, row_.position, row_.stream);
     const bool all_k = row_.top_k <= 0 || row_.top_k >= n_;
     if (all_k && !(row_.min_p > 0.0f) && !(row_.top_p < 1.0f)) return draw_any(uniform);
-    return draw_filtered(logits, maxima, uniform, all_k ? n_ : row_.top_k);
+    const int64_t count = all_k && row_.top_p < 1.0f
+                              ? top_p_of_all(logits, maxima, scan.largest)
+                              : filtered(logits, maxima, all_k ? n_ : row_.top_k);
+    return draw_candidate(count, uniform);
   }
 
   void adjust() {
@@ -152,16 +159,15 @@ class Sampler {
     return order_[k - 1];
   }
 
-  /// Candidates not below a bound, in order of token.
-  int64_t collect(const float* logits, const float* maxima, float bound, const float* weights,
-                  float least_weight) {
-    int64_t count = 0;
+  /// Puts what has a logit in [from, below) behind the first `count` candidates, in order of token; the new count.
+  int64_t collect(const float* logits, const float* maxima, float from, float below,
+                  const float* weights, float least_weight, int64_t count) {
     for (int64_t begin = 0; begin < n_; begin += kScanBlock) {
-      if (!(maxima[begin / kScanBlock] >= bound)) continue;
+      if (!(maxima[begin / kScanBlock] >= from)) continue;
       const int64_t end = std::min(n_, begin + kScanBlock);
       for (int64_t i = begin; i < end; i++) {
         const float weight = weights == nullptr ? 1.0f : weights[i];
-        if (logits[i] >= bound && weight > 0.0f && weight >= least_weight) {
+        if (weight > 0.0f && weight >= least_weight && logits[i] >= from && logits[i] < below) {
           candidates_[count++] = {logits[i], weight, static_cast<int32_t>(i)};
         }
       }
@@ -169,14 +175,49 @@ class Sampler {
     return count;
   }
 
-  int32_t draw_filtered(const float* logits, const float* maxima, double uniform, int64_t k) {
+  /// What min_p leaves, of it the k best, and of them what top_p leaves.
+  int64_t filtered(const float* logits, const float* maxima, int64_t k) {
     const float bound = k < n_ ? bound_of_best(maxima, k) : -HUGE_VALF;
-    int64_t count = collect(logits, maxima, bound, weights_, std::min(row_.min_p, 1.0f));
+    int64_t count =
+        collect(logits, maxima, bound, HUGE_VALF, weights_, std::min(row_.min_p, 1.0f), 0);
     if (count > k) {
       std::nth_element(candidates_, candidates_ + k, candidates_ + count, better);
       count = k;
     }
-    if (row_.top_p < 1.0f) count = keep_top_p(count);
+    double reached = 0;
+    return row_.top_p < 1.0f ? keep_best(0, count, goal(sum(count)), &reached) : count;
+  }
+
+  /// What min_p and top_p leave of all: layer by layer from the largest logit down, so that what lies below the last
+  /// layer needed is never sorted.
+  int64_t top_p_of_all(const float* logits, const float* maxima, float largest) {
+    const float least_weight = std::min(row_.min_p, 1.0f);
+    double total = 0, reached = 0;
+    for (int64_t i = 0; i < n_; i++) total += weights_[i] >= least_weight ? weights_[i] : 0.0f;
+    const double wanted = goal(total);
+    int64_t kept = 0;
+    float below = HUGE_VALF;
+    for (int layer = 1; layer <= kLayers && reached < wanted; layer++) {
+      const float from =
+          layer < kLayers ? largest - row_.temperature * static_cast<float>(layer) : -HUGE_VALF;
+      const int64_t count = collect(logits, maxima, from, below, weights_, least_weight, kept);
+      kept = keep_best(kept, count, wanted, &reached);
+      below = from;
+    }
+    return kept;
+  }
+
+  /// The sum that top_p asks for; never so small that nothing would reach it.
+  double goal(double total) const { return std::max(row_.top_p * total, DBL_MIN); }
+
+  /// Keeps the fewest best of candidates [kept, count) that bring the sum to the goal.
+  int64_t keep_best(int64_t kept, int64_t count, double goal, double* reached) {
+    std::sort(candidates_ + kept, candidates_ + count, better);
+    while (kept < count && *reached < goal) *reached += candidates_[kept++].weight;
+    return kept;
+  }
+
+  int32_t draw_candidate(int64_t count, double uniform) {
     std::sort(candidates_, candidates_ + count,
               [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
     const double point = uniform * sum(count);
@@ -194,25 +235,6 @@ class Sampler {
     return total;
   }
 
-  /// Moves the fewest best candidates whose sum reaches top_p to the front. Sorts no more than those of a weight that
-  /// suffices.
-  int64_t keep_top_p(int64_t count) {
-    const double goal = row_.top_p * sum(count);
-    int64_t front = 0;
-    for (float exponent = -2.0f; front < count; exponent *= 2.0f) {
-      const float least = exponent < -64.0f ? 0.0f : expf(exponent);
-      front = std::partition(candidates_, candidates_ + count,
-                             [least](const Candidate& c) { return c.weight >= least; }) -
-              candidates_;
-      if (sum(front) >= goal && front > 0) break;
-    }
-    std::sort(candidates_, candidates_ + front, better);
-    double reached = candidates_[0].weight;
-    int64_t kept = 1;
-    while (kept < front && reached < goal) reached += candidates_[kept++].weight;
-    return kept;
-  }
-
   void log_probabilities(int32_t token, float largest) {
     kernels_.weigh(raw_, n_, largest, 1.0f, weights_, sums_);
     double total = 0;
@@ -222,7 +244,7 @@ class Sampler {
     const int64_t wanted = std::min<int64_t>(row_.logprobs, n_);
     if (wanted <= 0) return;
     const int64_t count =
-        collect(raw_, raw_max_, bound_of_best(raw_max_, wanted), nullptr, 0.0f);
+        collect(raw_, raw_max_, bound_of_best(raw_max_, wanted), HUGE_VALF, nullptr, 0.0f, 0);
     std::partial_sort(candidates_, candidates_ + wanted, candidates_ + count, better);
     for (int i = 0; i < wanted; i++) {
       put_best(i, candidates_[i].token, static_cast<float>(candidates_[i].logit - normaliser));

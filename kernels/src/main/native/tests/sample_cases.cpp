@@ -116,6 +116,8 @@ void distributions() {
   row.top_k = 0;
   row.top_p = 0.8f;
   distribution(logits, row, "top_p");
+  row.top_p = 0.9999f;
+  distribution(logits, row, "top_p that leaves many");
   row.top_p = 1.0f;
   row.min_p = 0.05f;
   distribution(logits, row, "min_p");
@@ -127,6 +129,9 @@ void distributions() {
   row.min_p = 0;
   row.top_p = 1;
   distribution(logits, row, "top_k with ties");
+  row.top_k = 0;
+  row.top_p = 0.5025f;
+  distribution(logits, row, "top_p with ties");
   row = draw(1e-30f, 45, 0);
   logits[7] = 1e-3f;
   distribution(logits, row, "tiny temperature");

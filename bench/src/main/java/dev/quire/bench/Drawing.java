@@ -6,6 +6,9 @@ import dev.quire.bench.plot.Series;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 
 /** Results as plots. */
 final class Drawing {
@@ -63,6 +66,46 @@ final class Drawing {
 
     private static String place(Summary summary) {
         return summary.workload() + " " + summary.level().number();
+    }
+
+    /** A place of a panel of batching modes, and its value in a run. */
+    private record Place(String name, ToDoubleFunction<ModeRun> value) {}
+
+    /** The batching modes side by side: medians of their runs. */
+    static String modes(Map<String, List<ModeRun>> modes, String subtitle) {
+        List<Panel> panels = List.of(
+                bars("Throughput (more is better)", "tokens/s", modes, place(Metric.OUTPUT_RATE)),
+                bars(
+                        "Shares",
+                        "%",
+                        modes,
+                        new Place(
+                                "useful of the tokens computed",
+                                r -> 100 * r.counters().usefulShare()),
+                        new Place(
+                                "wasted of the KV memory",
+                                r -> 100 * r.counters().kvWaste())),
+                bars("Times (less is better)", "ms", modes, place(Metric.TTFT_P50), place(Metric.E2E_P95)));
+        return Plot.svg("Batching modes compared", subtitle, panels);
+    }
+
+    private static Place place(Metric metric) {
+        return new Place(metric.title(), r -> r.value(metric));
+    }
+
+    private static Panel bars(String title, String unit, Map<String, List<ModeRun>> modes, Place... places) {
+        List<Series> series = new ArrayList<>();
+        modes.forEach((mode, runs) -> series.add(new Series(
+                mode,
+                Stream.of(places)
+                        .map(place -> ModesTable.median(runs, place.value))
+                        .toList())));
+        return new Panel(
+                title,
+                unit,
+                Panel.Style.BARS,
+                Stream.of(places).map(Place::name).toList(),
+                series);
     }
 
     /** What was measured where, in a line. */

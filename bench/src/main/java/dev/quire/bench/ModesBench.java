@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -143,13 +145,15 @@ final class ModesBench implements Callable<Integer> {
     }
 
     private void write() throws IOException {
+        String about =
+                Drawing.subtitle(Machine.read(), LocalDate.now(ZoneOffset.UTC).toString());
         String table = ModesTable.markdown(runs) + "\n" + caption() + "\n";
         System.out.print(table);
         Path folder = OwnServer.home().resolve(out);
         Files.createDirectories(folder);
         Files.writeString(folder.resolve("modes.md"), table);
         Files.writeString(folder.resolve("modes.json"), Json.write(json()));
-        Files.writeString(folder.resolve("modes.svg"), ModesPlot.svg(runs));
+        Files.writeString(folder.resolve("modes.svg"), Drawing.modes(runs, about));
         System.err.println("written: " + folder.resolve("modes") + ".md, .json, .svg");
     }
 

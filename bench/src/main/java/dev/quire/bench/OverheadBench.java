@@ -157,9 +157,10 @@ final class OverheadBench implements Callable<Integer> {
                 new ModelRunner.Limits(2048, streams, 1 << 16, 64, 4 * streams, 1 << 20, KV_BLOCKS, 16);
         int[] text = new int[1000];
         java.util.Arrays.setAll(text, i -> i);
-        EngineConfig scheduling = EngineConfig.DEFAULTS
-                .withStep(config.load().maxBatchedTokens(), streams)
-                .withSpeculation(Speculation.NONE);
+        EngineConfig scheduling = new EngineConfig.Builder()
+                .step(config.load().maxBatchedTokens(), streams)
+                .speculation(Speculation.NONE)
+                .build();
         LongAdder read = new LongAdder();
         IdleRunner runner = new IdleRunner(limits, text, 0);
         Engine engine = Engine.start(runner, scheduling, new FcfsPolicy(), EngineListener.NONE);

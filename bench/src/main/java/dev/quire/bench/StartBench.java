@@ -39,16 +39,20 @@ final class StartBench implements Callable<Integer> {
         for (int i = 0; i < repeat; i++) {
             starts.add(ColdStart.measure(serveFlags));
         }
-        System.out.printf(Locale.ROOT, "%d starts%25s%9s%9s%n", repeat, "median", "min", "max");
-        print("port open", starts, ColdStart::listening);
-        print("first answer", starts, ColdStart::answered);
-        print("processor time until then", starts, ColdStart::processor);
+        System.out.print(table(starts));
         return 0;
     }
 
-    private static void print(String what, List<ColdStart> starts, ToDoubleFunction<ColdStart> seconds) {
+    static String table(List<ColdStart> starts) {
+        return String.format(Locale.ROOT, "%-26s%8s%9s%9s%n", starts.size() + " starts", "median", "min", "max")
+                + line("port open", starts, ColdStart::listening)
+                + line("first answer", starts, ColdStart::answered)
+                + line("processor time until then", starts, ColdStart::processor);
+    }
+
+    private static String line(String what, List<ColdStart> starts, ToDoubleFunction<ColdStart> seconds) {
         double[] values = starts.stream().mapToDouble(seconds).sorted().toArray();
-        System.out.printf(
+        return String.format(
                 Locale.ROOT,
                 "%-26s%6.2f s%7.2f s%7.2f s%n",
                 what,

@@ -37,7 +37,7 @@ final class StreamCounter {
         final ByteBuffer buffer = ByteBuffer.wrap(bytes);
     }
 
-    private StreamCounter(String path, String body) throws IOException {
+    StreamCounter(String path, String body) throws IOException {
         request = ("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
                         + body.getBytes(StandardCharsets.UTF_8).length + "\r\n\r\n" + body)
                 .getBytes(StandardCharsets.UTF_8);
@@ -50,15 +50,20 @@ final class StreamCounter {
         for (int i = 0; i < Integer.parseInt(arguments[1]); i++) {
             counter.open(port);
         }
-        Thread.ofPlatform().daemon().name("streams").start(counter::run);
+        Thread.ofPlatform().daemon().name("streams").start(counter::runOrHalt);
         try (BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
             while (in.readLine() != null) {
-                System.out.println(counter.events.sum() + " " + counter.tokens.sum());
+                System.out.println(counter.counts());
             }
         }
     }
 
-    private void open(int port) throws IOException {
+    /** Events and tokens so far. */
+    String counts() {
+        return events.sum() + " " + tokens.sum();
+    }
+
+    void open(int port) throws IOException {
         SocketChannel channel = SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
         channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
         channel.write(ByteBuffer.wrap(request));
@@ -66,14 +71,19 @@ final class StreamCounter {
         channel.register(selector, SelectionKey.OP_READ, new Unread());
     }
 
-    private void run() {
+    private void runOrHalt() {
         try {
-            while (true) {
-                selector.select(this::read);
-            }
+            run();
         } catch (IOException | RuntimeException e) {
             System.err.println("quire bench: " + e);
             Runtime.getRuntime().halt(1);
+        }
+    }
+
+    /** Counts until a connection fails. */
+    void run() throws IOException {
+        while (true) {
+            selector.select(this::read);
         }
     }
 

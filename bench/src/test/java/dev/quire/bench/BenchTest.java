@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.net.URI;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -27,6 +28,7 @@ class BenchTest {
                 "serve --workload x.jsonl --rate 3",
                 "serve --repeat 0",
                 "serve --nonsense",
+                "start --repeat 0",
                 "compare one.json",
                 "table --out x",
                 "table --out x --server noequals",
@@ -60,6 +62,19 @@ class BenchTest {
         assertThat(ResidentMemory.residentBytes("VmHWM:\t  9 kB\nVmRSS:\t  1234 kB\n"))
                 .isEqualTo(1234 * 1024);
         assertThat(ResidentMemory.residentBytes("")).isZero();
+    }
+
+    @Test
+    void startsAreTabledByTheirMedianAndExtremes() {
+        List<ColdStart> starts =
+                List.of(new ColdStart(0.3, 1.25, 2), new ColdStart(0.1, 0.75, 9), new ColdStart(0.2, 10, 1));
+
+        assertThat(StartBench.table(starts).lines())
+                .containsExactly(
+                        "3 starts                    median      min      max",
+                        "port open                   0.20 s   0.10 s   0.30 s",
+                        "first answer                1.25 s   0.75 s  10.00 s",
+                        "processor time until then   2.00 s   1.00 s   9.00 s");
     }
 
     @Test

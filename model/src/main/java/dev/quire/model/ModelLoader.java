@@ -79,16 +79,18 @@ public final class ModelLoader {
     public static LoadedModel load(Path model, LoadOptions options, Progress progress) {
         progress.report("reading the tokenizer", 0);
         if (Files.isDirectory(model)) {
-            Tokenizer tokenizer = fitting(model, Tokenizers.fromDirectory(model), HfConfig.read(model));
+            ModelConfig config = HfConfig.read(model);
+            Tokenizer tokenizer = fitting(model, Tokenizers.fromDirectory(model), config);
             ChatFormat chat = override(model, options);
             chat = chat == null ? ChatFormats.fromDirectory(model) : chat;
-            return loaded(model, tokenizer, chat, loadRunner(model, options, progress));
+            return loaded(model, tokenizer, chat, loadFolder(model, config, options, progress));
         }
         try (GgufFile file = GgufFile.open(model)) {
-            Tokenizer tokenizer = fitting(model, Tokenizers.fromGguf(file), GgufConfig.read(file));
+            ModelConfig config = GgufConfig.read(file);
+            Tokenizer tokenizer = fitting(model, Tokenizers.fromGguf(file), config);
             ChatFormat chat = override(model, options);
             chat = chat == null ? ChatFormats.fromGguf(file) : chat;
-            return loaded(model, tokenizer, chat, loadRunner(file, options, progress));
+            return loaded(model, tokenizer, chat, loadRunner(config, new GgufWeights(file), options, progress));
         }
     }
 
@@ -127,19 +129,18 @@ public final class ModelLoader {
 
     /** The part of {@link #load} that needs no tokenizer. */
     static LoadedRunner loadRunner(Path model, LoadOptions options, Progress progress) {
-        if (!Files.isDirectory(model)) {
-            try (GgufFile file = GgufFile.open(model)) {
-                return loadRunner(file, options, progress);
-            }
+        if (Files.isDirectory(model)) {
+            return loadFolder(model, HfConfig.read(model), options, progress);
         }
-        ModelConfig config = HfConfig.read(model);
-        try (WeightSource source = new SafetensorsWeights(SafetensorsDirectory.open(model))) {
-            return loadRunner(config, source, options, progress);
+        try (GgufFile file = GgufFile.open(model)) {
+            return loadRunner(GgufConfig.read(file), new GgufWeights(file), options, progress);
         }
     }
 
-    private static LoadedRunner loadRunner(GgufFile file, LoadOptions options, Progress progress) {
-        return loadRunner(GgufConfig.read(file), new GgufWeights(file), options, progress);
+    private static LoadedRunner loadFolder(Path folder, ModelConfig config, LoadOptions options, Progress progress) {
+        try (WeightSource source = new SafetensorsWeights(SafetensorsDirectory.open(folder))) {
+            return loadRunner(config, source, options, progress);
+        }
     }
 
     private static LoadedRunner loadRunner(

@@ -36,19 +36,70 @@ public record EngineConfig(
         int preemptionLimit,
         long stallNanos) {
     /** What {@code quire serve} does without flags. */
-    public static final EngineConfig DEFAULTS = new EngineConfig(
-            2048,
-            128,
-            2048,
-            4_000_000,
-            true,
-            new Speculation(8, 4, 2),
-            2.3,
-            500_000_000L,
-            64,
-            60_000_000_000L,
-            3,
-            10_000_000_000L);
+    public static final EngineConfig DEFAULTS = new Builder().build();
+
+    /** The defaults, and what is to be otherwise. */
+    public static final class Builder {
+        private static final double STEP_STRETCH = 2.3;
+        private static final long MAX_STEP_NANOS = 500_000_000;
+        private static final int MAX_UNREAD = 64;
+        private static final int PREEMPTION_LIMIT = 3;
+        private static final long STALL_NANOS = 10_000_000_000L;
+
+        private int maxBatchedTokens = 2048;
+        private int maxSequences = 128;
+        private int maxQueuedSequences = 2048;
+        private long maxQueuedTokens = 4_000_000;
+        private boolean prefixCaching = true;
+        private Speculation speculation = new Speculation(8, 4, 2);
+        private Duration slowReader = Duration.ofMinutes(1);
+
+        /** Limits of a step. */
+        public Builder step(int maxBatchedTokens, int maxSequences) {
+            this.maxBatchedTokens = maxBatchedTokens;
+            this.maxSequences = maxSequences;
+            return this;
+        }
+
+        /** Limits of the queue. */
+        public Builder queue(int maxQueuedSequences, long maxQueuedTokens) {
+            this.maxQueuedSequences = maxQueuedSequences;
+            this.maxQueuedTokens = maxQueuedTokens;
+            return this;
+        }
+
+        public Builder prefixCaching(boolean prefixCaching) {
+            this.prefixCaching = prefixCaching;
+            return this;
+        }
+
+        public Builder speculation(Speculation speculation) {
+            this.speculation = speculation;
+            return this;
+        }
+
+        /** How long a paused request waits for its consumer. */
+        public Builder slowReader(Duration slowReader) {
+            this.slowReader = slowReader;
+            return this;
+        }
+
+        public EngineConfig build() {
+            return new EngineConfig(
+                    maxBatchedTokens,
+                    maxSequences,
+                    maxQueuedSequences,
+                    maxQueuedTokens,
+                    prefixCaching,
+                    speculation,
+                    STEP_STRETCH,
+                    MAX_STEP_NANOS,
+                    MAX_UNREAD,
+                    slowReader.toNanos(),
+                    PREEMPTION_LIMIT,
+                    STALL_NANOS);
+        }
+    }
 
     public EngineConfig {
         positive("maxBatchedTokens", maxBatchedTokens);
@@ -60,91 +111,6 @@ public record EngineConfig(
         if (!(stepStretch > 1)) {
             throw new IllegalArgumentException("stepStretch is " + stepStretch + ", must be above 1");
         }
-    }
-
-    /** The same with other limits of a step. */
-    public EngineConfig withStep(int maxBatchedTokens, int maxSequences) {
-        return new EngineConfig(
-                maxBatchedTokens,
-                maxSequences,
-                maxQueuedSequences,
-                maxQueuedTokens,
-                prefixCaching,
-                speculation,
-                stepStretch,
-                maxStepNanos,
-                maxUnread,
-                slowReaderNanos,
-                preemptionLimit,
-                stallNanos);
-    }
-
-    /** The same with other limits of the queue. */
-    public EngineConfig withQueue(int maxQueuedSequences, long maxQueuedTokens) {
-        return new EngineConfig(
-                maxBatchedTokens,
-                maxSequences,
-                maxQueuedSequences,
-                maxQueuedTokens,
-                prefixCaching,
-                speculation,
-                stepStretch,
-                maxStepNanos,
-                maxUnread,
-                slowReaderNanos,
-                preemptionLimit,
-                stallNanos);
-    }
-
-    /** The same with or without prefix caching. */
-    public EngineConfig withPrefixCaching(boolean prefixCaching) {
-        return new EngineConfig(
-                maxBatchedTokens,
-                maxSequences,
-                maxQueuedSequences,
-                maxQueuedTokens,
-                prefixCaching,
-                speculation,
-                stepStretch,
-                maxStepNanos,
-                maxUnread,
-                slowReaderNanos,
-                preemptionLimit,
-                stallNanos);
-    }
-
-    /** The same with other guesses. */
-    public EngineConfig withSpeculation(Speculation speculation) {
-        return new EngineConfig(
-                maxBatchedTokens,
-                maxSequences,
-                maxQueuedSequences,
-                maxQueuedTokens,
-                prefixCaching,
-                speculation,
-                stepStretch,
-                maxStepNanos,
-                maxUnread,
-                slowReaderNanos,
-                preemptionLimit,
-                stallNanos);
-    }
-
-    /** The same with another time for consumers that read nothing. */
-    public EngineConfig withSlowReaders(Duration slowReader) {
-        return new EngineConfig(
-                maxBatchedTokens,
-                maxSequences,
-                maxQueuedSequences,
-                maxQueuedTokens,
-                prefixCaching,
-                speculation,
-                stepStretch,
-                maxStepNanos,
-                maxUnread,
-                slowReader.toNanos(),
-                preemptionLimit,
-                stallNanos);
     }
 
     private static void positive(String name, long value) {

@@ -57,16 +57,6 @@ final class TextGeneration implements TextStream {
     }
 
     @Override
-    public TextEvent next() throws InterruptedException {
-        TextEvent event = poll();
-        while (event == null) {
-            take(generation.next());
-            event = poll();
-        }
-        return event;
-    }
-
-    @Override
     public @Nullable TextEvent poll() {
         if (ready.isEmpty()) {
             takeAll();

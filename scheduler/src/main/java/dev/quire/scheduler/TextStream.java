@@ -4,9 +4,6 @@ import org.jspecify.annotations.Nullable;
 
 /** A running text request, read by one thread at a time. */
 public interface TextStream extends AutoCloseable {
-    /** Waits for the next event; after the last one, that one again. */
-    TextEvent next() throws InterruptedException;
-
     /** The next event if there is one already, else null; after the last one, that one again. */
     @Nullable
     TextEvent poll();

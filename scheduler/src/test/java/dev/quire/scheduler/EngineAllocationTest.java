@@ -68,7 +68,8 @@ class EngineAllocationTest {
     @ParameterizedTest
     @CsvSource({"16, -1", "32, -1", "64, -1", "32, 0"})
     void aStepLeavesItsStatisticsAndNothingForItsTokens(int sequences, int logprobs) {
-        EngineConfig config = EngineConfig.DEFAULTS.withSpeculation(Speculation.NONE);
+        EngineConfig config =
+                new EngineConfig.Builder().speculation(Speculation.NONE).build();
         Engine engine = new Engine(new Ones(), config, new FcfsPolicy(), EngineListener.NONE, System::nanoTime);
         List<Generation> generations = new ArrayList<>();
         SamplingParams params = new SamplingParams(0, 1, 0, 0, 1, 0, 0, 0, logprobs, false, new int[0], new float[0]);

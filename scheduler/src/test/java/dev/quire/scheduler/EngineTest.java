@@ -182,7 +182,7 @@ class EngineTest {
 
     @Test
     void theQueueIsBoundedInSequencesAndInTokens() {
-        HandEngine one = new HandEngine(HandEngine.CONFIG.withQueue(3, 0), new FcfsPolicy(), 64);
+        HandEngine one = new HandEngine(HandEngine.config().queue(3, 0).build(), new FcfsPolicy(), 64);
         HandEngine.Reader r = one.submit(HandEngine.request(HandEngine.prompt('a', 5), 2, 2, 0));
         Refusal refusal = one.refusal(HandEngine.request(HandEngine.prompt('b', 5), 2, 2, 0));
         assertThat(refusal.reason()).isEqualTo(Refusal.Reason.OVERLOADED);
@@ -191,7 +191,7 @@ class EngineTest {
         assertThat(r.read().usage).isNotNull();
         one.submit(HandEngine.request(HandEngine.prompt('b', 5), 3, 2, 0));
 
-        HandEngine two = new HandEngine(HandEngine.CONFIG.withQueue(0, 10), new FcfsPolicy(), 64);
+        HandEngine two = new HandEngine(HandEngine.config().queue(0, 10).build(), new FcfsPolicy(), 64);
         two.submit(HandEngine.request(HandEngine.prompt('a', 9), 9));
         two.submit(HandEngine.request(HandEngine.prompt('b', 9), 9));
         assertThat(two.refusal(HandEngine.request(HandEngine.prompt('c', 1), 1)).reason())
@@ -362,7 +362,7 @@ class EngineTest {
 
     @Test
     void aSleeperKeepsItsBlocksWhileOnlyRowsAreMissing() {
-        HandEngine one = new HandEngine(EngineConfig.DEFAULTS.withStep(64, 1), new FcfsPolicy(), 400);
+        HandEngine one = new HandEngine(HandEngine.config().step(64, 1).build(), new FcfsPolicy(), 400);
         HandEngine.Reader slow = one.submit(HandEngine.request(HandEngine.prompt('a', 5), 200));
         HandEngine.Reader quick = one.submit(HandEngine.request(HandEngine.prompt('b', 5), 300));
         HandEngine.Reader newcomer = one.submit(HandEngine.request(HandEngine.prompt('c', 5), 2));

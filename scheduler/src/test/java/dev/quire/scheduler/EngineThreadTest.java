@@ -25,8 +25,7 @@ class EngineThreadTest {
     @Timeout(120)
     void manyClientsThatComeAndGo() throws Exception {
         FakeRunner runner = new FakeRunner(FakeRunner.limits(64, 16, 60));
-        Engine engine =
-                Engine.start(runner, EngineConfig.DEFAULTS.withStep(64, 16), new FcfsPolicy(), EngineListener.NONE);
+        Engine engine = Engine.start(runner, HandEngine.CONFIG, new FcfsPolicy(), EngineListener.NONE);
         Queue<Throwable> faults = new ConcurrentLinkedQueue<>();
         AtomicInteger whole = new AtomicInteger();
         List<Thread> clients = new ArrayList<>();

@@ -9,7 +9,12 @@ import org.jspecify.annotations.Nullable;
 
 /** An engine turned by hand, and the requests given to it. */
 final class HandEngine {
-    static final EngineConfig CONFIG = EngineConfig.DEFAULTS.withStep(64, 16);
+    static final EngineConfig CONFIG = config().build();
+
+    /** Steps that a test can reason about. */
+    static EngineConfig.Builder config() {
+        return new EngineConfig.Builder().step(64, 16);
+    }
 
     final ManualClock clock;
     final FakeRunner runner;

@@ -33,7 +33,7 @@ class PolicyTest {
     void stepsAreAsPlanned(
             String name, String policy, int budget, int rows, int blocks, String arrivals, String expected) {
         SchedulingPolicy chosen = policy.equals("fcfs") ? new FcfsPolicy() : new PriorityPolicy();
-        HandEngine hand = new HandEngine(EngineConfig.DEFAULTS.withStep(budget, rows), chosen, blocks);
+        HandEngine hand = new HandEngine(HandEngine.config().step(budget, rows).build(), chosen, blocks);
         List<String> log = new ArrayList<>();
         hand.runner.log = log;
         Map<Integer, List<GenerationRequest>> byTurn = parse(arrivals);
@@ -69,7 +69,7 @@ class PolicyTest {
     @Test
     void thoseWhoseTurnNeverComesRise() {
         HandEngine hand =
-                new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(Duration.ofSeconds(10)), 20);
+                new HandEngine(HandEngine.config().step(8, 1).build(), new PriorityPolicy(Duration.ofSeconds(10)), 20);
         hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 3));
         hand.turn();
         HandEngine.Reader patient = hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 3, 2));
@@ -89,7 +89,7 @@ class PolicyTest {
     @Test
     void thoseWhoHaveRisenAreNotPutAsideByTheUrgent() {
         HandEngine hand =
-                new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(Duration.ofSeconds(10)), 20);
+                new HandEngine(HandEngine.config().step(8, 1).build(), new PriorityPolicy(Duration.ofSeconds(10)), 20);
         hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 1, 12, 2));
         hand.turn();
         hand.clock.advance(21_000_000_000L);
@@ -102,7 +102,7 @@ class PolicyTest {
 
     @Test
     void prioritiesFarApartAreOrderedToo() {
-        HandEngine hand = new HandEngine(EngineConfig.DEFAULTS.withStep(8, 1), new PriorityPolicy(), 20);
+        HandEngine hand = new HandEngine(HandEngine.config().step(8, 1).build(), new PriorityPolicy(), 20);
         hand.submit(HandEngine.request(HandEngine.prompt('a', 2), 1, 1, Long.MAX_VALUE));
         hand.submit(HandEngine.request(HandEngine.prompt('b', 2), 1, 2, Long.MIN_VALUE));
         hand.run();

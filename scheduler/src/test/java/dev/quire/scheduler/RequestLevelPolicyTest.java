@@ -29,7 +29,8 @@ class RequestLevelPolicyTest {
     private HandEngine hand = engine("static", 64, 4, BLOCKS);
 
     private static HandEngine engine(String mode, int budget, int rows, int blocks) {
-        EngineConfig config = EngineConfig.DEFAULTS.withStep(budget, rows).withPrefixCaching(false);
+        EngineConfig config =
+                HandEngine.config().step(budget, rows).prefixCaching(false).build();
         return engine(mode, config, blocks);
     }
 
@@ -264,7 +265,7 @@ class RequestLevelPolicyTest {
     void anEngineThreadWakesWhenTheWaitIsOver(String mode) throws InterruptedException {
         try (Engine engine = Engine.start(
                 new FakeRunner(FakeRunner.limits(64, 4, BLOCKS)),
-                EngineConfig.DEFAULTS.withStep(64, 4),
+                HandEngine.config().step(64, 4).build(),
                 policy(mode, System::nanoTime),
                 EngineListener.NONE)) {
             GenerationRequest request = HandEngine.request(HandEngine.prompt('a', 5), 3);

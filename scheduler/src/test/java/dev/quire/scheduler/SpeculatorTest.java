@@ -19,7 +19,8 @@ class SpeculatorTest {
     private List<Batch.Row> launched = List.of();
 
     private HandEngine engine(Speculation speculation, ModelRunner.Limits limits) {
-        HandEngine made = new HandEngine(HandEngine.CONFIG.withSpeculation(speculation), new FcfsPolicy(), limits);
+        HandEngine made =
+                new HandEngine(HandEngine.config().speculation(speculation).build(), new FcfsPolicy(), limits);
         made.runner.onLaunch = batch -> {
             launched = batch.rows().stream().map(SpeculatorTest::copy).toList();
             launched.stream().filter(row -> row.drafts() > 0).forEach(guessing::add);

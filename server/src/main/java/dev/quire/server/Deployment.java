@@ -115,12 +115,13 @@ record Deployment(
 
     private static EngineConfig engineConfig(ServerConfig config) {
         ServerConfig.Scheduling asked = config.engine();
-        return EngineConfig.DEFAULTS
-                .withStep(config.load().maxBatchedTokens(), config.load().maxSequences())
-                .withQueue(asked.maxQueuedRequests(), asked.maxQueuedTokens())
-                .withPrefixCaching(asked.prefixCaching())
-                .withSpeculation(asked.speculation())
-                .withSlowReaders(config.edge().clientTimeout());
+        return new EngineConfig.Builder()
+                .step(config.load().maxBatchedTokens(), config.load().maxSequences())
+                .queue(asked.maxQueuedRequests(), asked.maxQueuedTokens())
+                .prefixCaching(asked.prefixCaching())
+                .speculation(asked.speculation())
+                .slowReader(config.edge().clientTimeout())
+                .build();
     }
 
     private static SchedulingPolicy policy(ServerConfig config) {

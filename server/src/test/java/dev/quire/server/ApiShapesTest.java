@@ -76,6 +76,17 @@ class ApiShapesTest {
     }
 
     @Test
+    void noEventLoopMakesTheEchoOfAPrompt() throws IOException {
+        String stream = server.post(
+                        "/v1/completions",
+                        "{\"prompt\":[\"x\",\"yz\"],\"n\":2,\"max_tokens\":3,\"echo\":true,\"logprobs\":1,\"stream\":true}")
+                .body();
+        assertThat(stream.lines().filter(l -> l.contains("\"text\":\"yz"))).hasSize(2);
+        server.post("/v1/completions", "{\"prompt\":\"x\",\"echo\":true,\"logprobs\":1}");
+        assertThat(server.texts.scoreReaders).hasSize(2).allMatch(Thread::isVirtual);
+    }
+
+    @Test
     void aRequestThatIsRefusedIsRefusedAsAWholeBeforeTheStatusLine() throws IOException {
         server.texts.refusal = new Refusal(Refusal.Reason.OVERLOADED, "The queue is full.", 3);
         server.texts.refuseAfter = 2;

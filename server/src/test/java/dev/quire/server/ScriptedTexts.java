@@ -9,10 +9,13 @@ import dev.quire.scheduler.TextStream;
 import dev.quire.scheduler.Usage;
 import dev.quire.server.openai.TextSource;
 import java.nio.charset.StandardCharsets;
+import java.util.AbstractList;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -29,6 +32,9 @@ final class ScriptedTexts implements TextSource {
     final AtomicInteger started = new AtomicInteger();
     final AtomicInteger deltas = new AtomicInteger();
     final Queue<TextRequest> requests = new ConcurrentLinkedQueue<>();
+    /** Who has read the scores of prompts. */
+    final Set<Thread> scoreReaders = ConcurrentHashMap.newKeySet();
+
     final CountDownLatch someoneWaits = new CountDownLatch(1);
     volatile @Nullable Refusal refusal;
     volatile int refuseAfter;
@@ -73,11 +79,18 @@ final class ScriptedTexts implements TextSource {
         }
 
         private List<TokenText> scores(int[] ids) {
-            List<TokenText> tokens = new ArrayList<>();
-            for (int i = 0; i < ids.length; i++) {
-                tokens.add(token(ids[i], i == 0 ? Float.NaN : 2));
-            }
-            return tokens;
+            return new AbstractList<>() {
+                @Override
+                public TokenText get(int i) {
+                    scoreReaders.add(Thread.currentThread());
+                    return token(ids[i], i == 0 ? Float.NaN : 2);
+                }
+
+                @Override
+                public int size() {
+                    return ids.length;
+                }
+            };
         }
 
         private TokenText token(int id, float loss) {
@@ -90,11 +103,6 @@ final class ScriptedTexts implements TextSource {
                 top.add(new TokenText('A' + i, other.getBytes(StandardCharsets.UTF_8), -0.25f - i, List.of()));
             }
             return new TokenText(id, bytes, scored && !Float.isNaN(loss) ? -loss : Float.NaN, top);
-        }
-
-        @Override
-        public TextEvent next() {
-            throw new UnsupportedOperationException("endpoints poll");
         }
 
         @Override

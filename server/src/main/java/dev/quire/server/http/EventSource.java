@@ -1,8 +1,8 @@
 package dev.quire.server.http;
 
 /**
- * What a stream of server-sent events sends. Called on the event loop, one call at a time: it may compute for
- * microseconds, and never waits.
+ * What a stream of server-sent events sends. One thread at a time asks it, and it never waits: the event loop for events
+ * that take microseconds to make, the thread that sends for those that take longer.
  */
 public interface EventSource {
     /** Whether there is more to send. */
@@ -14,6 +14,9 @@ public interface EventSource {
         /** That was all. */
         NEVER
     }
+
+    /** Whether the next events may take longer to make than the event loop can spare. */
+    boolean slow();
 
     /** Adds the next few events, if there are any. What it throws ends the stream. */
     More next(SseEvents out);

@@ -4,8 +4,8 @@ import io.netty.buffer.ByteBuf;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Server-sent events that go out together: one chunk of the response, however many they are. Filled and sent by the
- * event loop.
+ * Server-sent events that go out together: one chunk of the response, however many they are. One thread at a time fills
+ * it; the event loop sends it.
  */
 public final class SseEvents {
     private static final byte[] DATA = "data: ".getBytes(StandardCharsets.US_ASCII);

@@ -7,16 +7,17 @@ import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.concurrent.Future;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
  * An open stream of server-sent events. The event loop itself asks the source for events and writes them, so a token
- * costs no other thread anything; all that a source has at the time goes out with one write. Nothing is asked for while
- * the client is slow, so what feeds the source is slowed down too and memory stays bounded.
+ * costs no other thread anything; all that a source has at the time goes out with one write. Only what takes long to
+ * make is made by the thread that sends, and handed over. Nothing is asked for while the client is slow, so what feeds
+ * the source is slowed down too and memory stays bounded.
  */
 public final class SseStream {
     private static final byte[] COMMENT = ": keep-alive\n\n".getBytes(StandardCharsets.US_ASCII);
@@ -33,10 +34,18 @@ public final class SseStream {
     private final long quietNanos;
     private final Runnable pump = this::pump;
     private final AtomicBoolean pumping = new AtomicBoolean();
-    private final CountDownLatch ended = new CountDownLatch(1);
+    /** One for each time that the sending thread is to make events, and one for the end. */
+    private final Semaphore turns = new Semaphore(0);
+
     private volatile @Nullable EventSource source;
     private volatile boolean closed;
+    private volatile boolean ended;
     private volatile @Nullable Throwable failure;
+    /** Whether the sending thread makes events just now. */
+    private boolean away;
+    /** Whether news came meanwhile. */
+    private boolean missed;
+
     private @Nullable Future<?> stuck;
     private long lastWriteNanos = System.nanoTime();
 
@@ -63,7 +72,11 @@ public final class SseStream {
             events.onNews(this::news);
             news();
             loop.execute(this::lookAround);
-            ended.await();
+            turns.acquire();
+            while (!ended) {
+                make(events);
+                turns.acquire();
+            }
         } finally {
             source = null;
         }
@@ -73,6 +86,36 @@ public final class SseStream {
             case Error e -> throw e;
             case Throwable e -> throw new IllegalStateException(e);
         }
+    }
+
+    /** Makes what takes long, for the event loop to write. */
+    private void make(EventSource events) {
+        SseEvents out = newEvents();
+        EventSource.More more = fill(out, events, true);
+        try {
+            loop.execute(() -> made(out, more));
+        } catch (RejectedExecutionException _) {
+            out.release();
+        }
+    }
+
+    private EventSource.More fill(SseEvents out, EventSource events, boolean slow) {
+        EventSource.More more = EventSource.More.NOW;
+        try {
+            while (more == EventSource.More.NOW && out.size() < MOST_BYTES && events.slow() == slow) {
+                more = events.next(out);
+            }
+            return more;
+        } catch (RuntimeException | Error e) {
+            end(e);
+            return EventSource.More.LATER;
+        }
+    }
+
+    private void end(@Nullable Throwable why) {
+        failure = why;
+        ended = true;
+        turns.release();
     }
 
     boolean closed() {
@@ -107,19 +150,39 @@ public final class SseStream {
     private void pump() {
         pumping.set(false);
         EventSource events = source;
-        if (events == null || ended.getCount() == 0) {
+        if (events == null || ended) {
             return;
         }
         if (exchange.gone()) {
             end(new ClientGoneException());
+        } else if (away) {
+            missed = true;
+        } else {
+            sendAll(events, EventSource.More.NOW);
+        }
+    }
+
+    /** Takes over what the sending thread has made, and goes on. */
+    private void made(SseEvents out, EventSource.More more) {
+        boolean again = missed && more == EventSource.More.LATER;
+        missed = false;
+        away = false;
+        EventSource events = source;
+        if (events == null || ended) {
+            out.release();
             return;
         }
+        write(out);
+        sendAll(events, again ? EventSource.More.NOW : more);
+    }
+
+    private void sendAll(EventSource events, EventSource.More last) {
         if (channel.isWritable()) {
             stopWatch(); // the client has taken something since
         }
-        EventSource.More more = EventSource.More.NOW;
+        EventSource.More more = last;
         while (more == EventSource.More.NOW && channel.isWritable()) {
-            more = sendSome(events);
+            more = events.slow() ? handOver() : sendSome(events);
         }
         if (more == EventSource.More.NEVER) {
             closed = true;
@@ -129,24 +192,17 @@ public final class SseStream {
         watchForStuck(more == EventSource.More.NOW);
     }
 
-    private EventSource.More sendSome(EventSource events) {
-        SseEvents out = newEvents();
-        EventSource.More more = EventSource.More.NOW;
-        try {
-            while (more == EventSource.More.NOW && out.size() < MOST_BYTES) {
-                more = events.next(out);
-            }
-        } catch (RuntimeException | Error e) {
-            end(e);
-            more = EventSource.More.LATER;
-        }
-        write(out);
-        return more;
+    private EventSource.More handOver() {
+        away = true;
+        turns.release();
+        return EventSource.More.LATER;
     }
 
-    private void end(@Nullable Throwable why) {
-        failure = why;
-        ended.countDown();
+    private EventSource.More sendSome(EventSource events) {
+        SseEvents out = newEvents();
+        EventSource.More more = fill(out, events, false);
+        write(out);
+        return more;
     }
 
     /** A client that takes nothing for too long is dropped. */

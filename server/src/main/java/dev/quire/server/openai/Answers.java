@@ -30,6 +30,9 @@ final class Answers {
 
     /** How an endpoint writes its chunks. */
     interface Chunks {
+        /** Whether the next chunks may hold a whole prompt. */
+        boolean slow();
+
         /** The prompt's scored tokens, before the first delta of its choices. */
         void prompt(int prompt, List<TextEvent.TokenText> tokens);
 
@@ -105,7 +108,7 @@ final class Answers {
         exchange.sse().send(new Stream(chunks, sampling));
     }
 
-    /** The answer in pieces. Event loop. */
+    /** The answer in pieces. */
     private final class Stream implements EventSource {
         private final Chunks chunks;
         private final Sampling sampling;
@@ -119,6 +122,11 @@ final class Answers {
         @Override
         public void onNews(Runnable action) {
             generations.onNews(action);
+        }
+
+        @Override
+        public boolean slow() {
+            return chunks.slow();
         }
 
         @Override

@@ -168,6 +168,11 @@ public final class ChatEndpoint implements Endpoint {
         }
 
         @Override
+        public boolean slow() {
+            return false;
+        }
+
+        @Override
         public void prompt(int prompt, List<TextEvent.TokenText> tokens) {
             throw new IllegalStateException("chat does not ask for scores of the prompt");
         }

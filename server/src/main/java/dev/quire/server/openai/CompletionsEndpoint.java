@@ -163,17 +163,25 @@ public final class CompletionsEndpoint implements Endpoint {
         private final List<CompletionLogprobs> logprobs = new ArrayList<>();
         /** By choice, from its first chunk on. */
         private final @Nullable ChunkTemplate[] templates;
+        /** Choices that are still to begin with their prompt. */
+        private int echoes;
 
         Chunks(Call call) {
             this.call = call;
             templates = new @Nullable
                     ChunkTemplate[call.prompts().size() * call.sampling().n()];
+            echoes = call.echo() ? templates.length : 0;
             for (int i = 0; i < call.prompts().size(); i++) {
                 scored.add(List.of());
                 for (int j = 0; j < call.sampling().n(); j++) {
                     logprobs.add(logprobs(call));
                 }
             }
+        }
+
+        @Override
+        public boolean slow() {
+            return echoes > 0;
         }
 
         @Override
@@ -188,6 +196,7 @@ public final class CompletionsEndpoint implements Endpoint {
             if (template == null) {
                 template = ChunkTemplate.of(text -> chunk(index, false, ChunkTemplate.delta(text), null));
                 templates[index] = template;
+                echoes--;
             }
             boolean more = delta.finish() != null || running != null || call.logprobs() >= 0;
             if (first || more || call.sampling().returnIds()) {

@@ -11,6 +11,11 @@ final class Repeated implements EventSource {
     }
 
     @Override
+    public boolean slow() {
+        return false;
+    }
+
+    @Override
     public More next(SseEvents out) {
         if (left == 0) {
             return More.NEVER;
