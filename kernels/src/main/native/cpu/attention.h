@@ -309,6 +309,18 @@ static void values_of(const AttentionItem& it, int row, int n) {
   for (int r = row; r < row + n; r++) value_row<Kv>(it, r, to, it.to(r));
 }
 
+/// Weighted sums to averages, in place where only the next operation wants them.
+QR_INLINE void scale_row(const AttentionItem& it, int row, F inverse) {
+  const int head = it.first_head + row % it.heads;
+  float* in = it.values + (int64_t)row * it.dim;
+  float* out = it.job.feeds != nullptr
+                   ? in
+                   : (float*)it.job.op->out + ((int64_t)it.token(row) * it.job.op->heads + head) * it.dim;
+  int d = 0;
+  for (; d + 16 <= it.dim; d += 16) store(out + d, mul(load(in + d), inverse));
+  if (d < it.dim) store_n(out + d, mul(load_n(in + d, it.dim - d), inverse), it.dim - d);
+}
+
 template <class Kv>
 static void attend(const AttentionItem& it) {
   constexpr int64_t width = kAttentionCols * 16;
@@ -320,20 +332,14 @@ static void attend(const AttentionItem& it) {
     memset(it.values + (int64_t)row * it.dim, 0, (size_t)n * it.dim * sizeof(float));
     values_of<Kv>(it, row, n);
     for (int r = 0; r < n; r++) {
-      const int head = it.first_head + (row + r) % it.heads;
-      const float* in = it.values + (int64_t)(row + r) * it.dim;
-      float* out = (float*)it.job.op->out +
-                   ((int64_t)it.token(row + r) * it.job.op->heads + head) * it.dim;
-      const F inverse = set1(1.0f / total[r]);
-      for (int d = 0; d < it.dim; d += 16) {
-        const int lanes = it.dim - d < 16 ? it.dim - d : 16;
-        store_n(out + d, mul(load_n(in + d, lanes), inverse), lanes);
-      }
-      if (it.job.feeds != nullptr) {
-        const int64_t groups = it.dim / kGroup;
-        quantise(*it.job.feeds, it.job.feeds->q, out, it.token(row + r), head * groups, groups);
-      }
+      scale_row(it, row + r, set1(1.0f / total[r]));
     }
+  }
+  if (it.job.feeds == nullptr) return;
+  const int64_t groups = it.dim / kGroup;
+  for (int row = 0; row < it.rows; row += it.heads) {
+    quantise(*it.job.feeds, it.job.feeds->q, it.values + (int64_t)row * it.dim, it.token(row),
+             it.first_head * groups, it.heads * groups);
   }
 }
 

@@ -46,14 +46,26 @@ static void gated(const float* gate_up, float* out, int inner, int activation) {
   }
 }
 
-/// Rotates the pairs (a[i step], b[i step]).
-QR_INLINE void rotate(float* a, float* b, int step, int pairs, const float* cosines,
+/// Rotates the pairs (a[i step], b[i step]), i from `first` on.
+QR_INLINE void rotate(float* a, float* b, int step, int first, int pairs, const float* cosines,
                       const float* sines) {
-  for (int i = 0; i < pairs; i++) {
+  for (int i = first; i < pairs; i++) {
     const float x = a[i * step], y = b[i * step];
     a[i * step] = __builtin_fmaf(x, cosines[i], -(y * sines[i]));
     b[i * step] = __builtin_fmaf(y, cosines[i], x * sines[i]);
   }
+}
+
+/// The same for pairs (a[i], a[pairs + i]), sixteen at a time.
+QR_INLINE void rotate_halves(float* a, int pairs, const float* cosines, const float* sines) {
+  float* b = a + pairs;
+  int i = 0;
+  for (; i + 16 <= pairs; i += 16) {
+    const F x = load(a + i), y = load(b + i), cosine = load(cosines + i), sine = load(sines + i);
+    store(a + i, fma(x, cosine, mul(y, sub(zero(), sine))));
+    store(b + i, fma(y, cosine, mul(x, sine)));
+  }
+  rotate(a, b, 1, i, pairs, cosines, sines);
 }
 
 /// One head of q or k: norm where there is one, then rotation, from `in` to `out`.
@@ -66,9 +78,9 @@ QR_INLINE void prepare_head(const QrRopeKv& op, int flags, const float* in, uint
   }
   const int pairs = op.rotary_dim / 2;
   if ((flags & QR_INTERLEAVED) != 0) {
-    rotate(out, out + 1, 2, pairs, cosines, cosines + pairs);
+    rotate(out, out + 1, 2, 0, pairs, cosines, cosines + pairs);
   } else {
-    rotate(out, out + pairs, 1, pairs, cosines, cosines + pairs);
+    rotate_halves(out, pairs, cosines, cosines + pairs);
   }
 }
 
@@ -94,10 +106,13 @@ QR_INLINE void store_value(const QrRopeKv& op, int64_t block_head, int offset, c
     memcpy((float*)op.v_cache + (block_head * op.block_tokens + offset) * d, value, (size_t)d * sizeof(float));
     return;
   }
-  // Its neighbour may be written by another thread, so each half on its own.
-  const char* halves = (const char*)to_bf16(value, d, scratch);
-  uint16_t* v = (uint16_t*)op.v_cache + (block_head * op.block_tokens + offset / 2 * 2) * d + offset % 2;
-  for (int i = 0; i < d; i++) memcpy(v + 2 * i, halves + 2 * i, 2);
+  // Its neighbour may be written by another thread.
+  const float* pairs = to_bf16(value, d, scratch);
+  uint16_t* v = (uint16_t*)op.v_cache + (block_head * op.block_tokens + offset / 2 * 2) * d;
+  int i = 0;
+  for (; i + 32 <= d; i += 32) store_halves(v + 2 * i, load(pairs + i / 2), offset % 2);
+  const uint16_t* rest = (const uint16_t*)pairs;
+  for (; i < d; i++) v[2 * i + offset % 2] = rest[i];
 }
 
 /// One head of a token's queries, keys and values, counted through all of them. scratch: 2 D + 32 floats.

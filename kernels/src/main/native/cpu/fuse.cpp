@@ -59,8 +59,8 @@ void fuse_gate(Prepared& linear, Prepared& gated) {
   LinearJob& job = linear.linear;
   const QrGated& a = args_of<QrGated>(gated);
   if (reinterpret_cast<uint64_t>(job.out) != a.gate_up || job.n_parts != 2 || job.add ||
-      job.parts[0].rows != a.inner || job.parts[1].rows != a.inner || a.inner % kGroup != 0 ||
-      reinterpret_cast<uint64_t>(job.x) == a.out || (linear.op->flags & QR_ROWS_LOGITS) != 0) {
+      !same_rows(linear, gated) || job.parts[0].rows != a.inner || job.parts[1].rows != a.inner || a.inner % kGroup != 0 ||
+      reinterpret_cast<uint64_t>(job.x) == a.out) {
     return;
   }
   job.gate = &a;
@@ -70,7 +70,7 @@ void fuse_gate(Prepared& linear, Prepared& gated) {
 /// What the gate gives goes on to the linear operation behind it.
 void fuse_gate_out(Prepared& linear, Prepared& next) {
   const QrGated& a = *linear.linear.gate;
-  if ((next.op->flags & QR_ROWS_LOGITS) != 0 || !takes(next, a.out, a.inner)) return;
+  if (!same_rows(linear, next) || !takes(next, a.out, a.inner)) return;
   linear.linear.feeds = &next.linear;
   next.fed = true;
 }

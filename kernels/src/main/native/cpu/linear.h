@@ -31,16 +31,22 @@ static void stacked_tiles(const LinearJob& job, const QuantisedRows& q, const Si
   }
 }
 
-/// act(gate) * up of 32 columns, from [row][gate 32, up 32].
-static void gate_unit(const LinearJob& job, int64_t unit, int64_t row, int64_t end, const float* in) {
+/// act(gate) * up of 32 columns, from [row][gate 32, up 32], which it takes the place of where only the next operation
+/// wants it.
+static void gate_unit(const LinearJob& job, int64_t unit, int64_t row, int64_t end, float* in) {
   const QrGated& op = *job.gate;
-  for (int64_t r = row; r < end; r++, in += 2 * kGroup) {
-    const F a = mul(activate(load(in), op.activation), load(in + kGroup));
-    const F b = mul(activate(load(in + 16), op.activation), load(in + kGroup + 16));
-    float* out = (float*)op.out + r * op.inner + unit * kGroup;
+  for (int64_t r = row; r < end; r++) {
+    float* pair = in + (r - row) * 2 * kGroup;
+    float* out = job.feeds != nullptr ? pair : (float*)op.out + r * op.inner + unit * kGroup;
+    const F a = mul(activate(load(pair), op.activation), load(pair + kGroup));
+    const F b = mul(activate(load(pair + 16), op.activation), load(pair + kGroup + 16));
     store(out, a);
     store(out + 16, b);
-    if (job.feeds != nullptr) quantise_group(*job.feeds, job.feeds->q, r, unit, a, b);
+  }
+  if (job.feeds == nullptr) return;
+  for (int64_t r = row; r < end; r += kCells) {
+    const int n = end - r < kCells ? (int)(end - r) : kCells;
+    quantise_cells(*job.feeds, job.feeds->q, in + (r - row) * 2 * kGroup, 2 * kGroup, r, 1, unit, 0, n);
   }
 }
 

@@ -10,15 +10,21 @@ constexpr int64_t kPrefetch = 4096;
 constexpr int32_t kMagicBits = 0x4B400000;
 constexpr float kMagic = 12582912.0f;
 
-/// The scale of a group, its low two bits cleared so that scale * kMagic is exact; NaN when a value is not finite.
-QR_INLINE float group_scale(F a, F b, float levels, float* inverse) {
-  const int32_t bits = largest_int(max_bits(abs_bits(a), abs_bits(b)));
-  *inverse = 0.0f;
-  if (bits >= 0x7f800000) return bits_to_float(0x7fc00000);
+/// What is quantised together: groups of columns, at most 16, of one row or of several.
+constexpr int kCells = 16;
+
+/// The scale of a group whose largest value has these bits: its low two bits are clear, so that scale * kMagic is exact;
+/// NaN when a value is not finite.
+QR_INLINE float scale_of(int32_t bits, float levels) {
   const float magnitude = bits_to_float((uint32_t)bits);
-  if (magnitude < 1e-30f) return 0.0f;
-  *inverse = levels / magnitude;
-  return bits_to_float(float_to_bits(magnitude / levels) & ~3u);
+  const float scale = bits_to_float(float_to_bits(magnitude / levels) & ~3u);
+  return bits >= 0x7f800000 ? bits_to_float(0x7fc00000) : magnitude < 1e-30f ? 0.0f : scale;
+}
+
+/// By what the values of such a group are multiplied to give codes: 0 where the scale is 0 or NaN.
+QR_INLINE float inverse_of(int32_t bits, float levels) {
+  const float magnitude = bits_to_float((uint32_t)bits);
+  return bits >= 0x7f800000 || magnitude < 1e-30f ? 0.0f : levels / magnitude;
 }
 
 QR_INLINE I codes_of(F x, float inverse) {
@@ -35,46 +41,68 @@ QR_INLINE void store_planes(I codes, int8_t* high, int8_t* low) {
   }
 }
 
-/// Quantises group g of a row, of which a and b are the values.
-QR_INLINE void quantise_group(const LinearJob& job, const QuantisedRows& q, int64_t row, int64_t g, F a, F b) {
-  const int64_t at = row / kRowBlock * (job.in_cols / kGroup) + g, in_block = row % kRowBlock;
-  const int64_t code = (at * kRowBlock + in_block) * kGroup;
-  float inverse;
-  const float scale = group_scale(a, b, job.high ? 32639.0f : 127.0f, &inverse);
-  const I first = codes_of(a, inverse), second = codes_of(b, inverse);
-  if (job.high) {
-    store_planes(first, q.codes + code, q.low + code);
-    store_planes(second, q.codes + code + 16, q.low + code + 16);
-  } else {
-    store_bytes(q.codes + code, first);
-    store_bytes(q.codes + code + 16, second);
+/// Quantises n cells: cell i is group (group + i group_step) of row (row + i row_step), its values are at x + i step.
+static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const float* x, int64_t step, int64_t row,
+                           int row_step, int64_t group, int group_step, int n) {
+  const float levels = job.high ? 32639.0f : 127.0f;
+  alignas(64) int32_t lanes[kCells][16], second[kCells][16], bits[kCells], sums[kCells], seconds[kCells];
+  alignas(64) float scale[kCells], inverse[kCells];
+  for (int i = 0; i < n; i++) {
+    store_int(lanes[i], max_bits(abs_bits(load(x + i * step)), abs_bits(load(x + i * step + 16))));
   }
-  const int32_t sum = sum_int(add(first, second));
-  float* factors = q.factors + at * 4 * kRowBlock + in_block;
-  factors[0] = scale;
-  factors[kRowBlock] = -(scale * kMagic);
-  factors[2 * kRowBlock] = scale * (float)sum;
+  for (int i = n; i < kCells; i++) store_int(lanes[i], set1_int(0));
+  store_int(bits, largest_each(lanes));
+  for (int i = 0; i < kCells; i++) scale[i] = scale_of(bits[i], levels);
+  for (int i = 0; i < kCells; i++) inverse[i] = inverse_of(bits[i], levels);
+
+  const auto cell = [&](int i) {  // counted through the blocks of rows
+    const int64_t r = row + i * row_step, block = r / kRowBlock * (job.in_cols / kGroup) + group + i * group_step;
+    return block * kRowBlock + r % kRowBlock;
+  };
+  for (int i = 0; i < n; i++) {
+    const I a = codes_of(load(x + i * step), inverse[i]), b = codes_of(load(x + i * step + 16), inverse[i]);
+    const int64_t code = cell(i) * kGroup;
+    if (job.high) {
+      store_planes(a, q.codes + code, q.low + code);
+      store_planes(b, q.codes + code + 16, q.low + code + 16);
+    } else {
+      store_bytes(q.codes + code, a);
+      store_bytes(q.codes + code + 16, b);
+    }
+    store_int(lanes[i], add(a, b));
+    store_int(second[i], b);
+  }
+  for (int i = n; i < kCells; i++) store_int(second[i], set1_int(0));
+  store_int(sums, sum_each(lanes));
+  for (int i = 0; i < n; i++) {
+    const int64_t at = cell(i), in_block = at % kRowBlock;
+    float* factors = q.factors + (at - in_block) * 4 + in_block;
+    factors[0] = scale[i];
+    factors[kRowBlock] = -(scale[i] * kMagic);
+    factors[2 * kRowBlock] = scale[i] * (float)sums[i];
+  }
   for (int p = 0; p < job.n_parts; p++) {
     if (q.starts[p] == nullptr) continue;
     const int32_t base = job.high ? 0 : kMagicBits, zero = q.zero[p];
-    int32_t* starts = q.starts[p] + at * 2 * kRowBlock + in_block;
-    if (job.parts[p].format->scales_per_group == 2) {
-      const int32_t of_second = sum_int(second);
-      starts[0] = base - zero * (sum - of_second);
-      starts[kRowBlock] = base - zero * of_second;
-    } else {
-      starts[0] = base - zero * sum;
+    const bool halves = job.parts[p].format->scales_per_group == 2;
+    if (halves) store_int(seconds, sum_each(second));
+    for (int i = 0; i < n; i++) {
+      const int64_t at = cell(i), in_block = at % kRowBlock;
+      int32_t* starts = q.starts[p] + (at - in_block) * 2 + in_block;
+      starts[0] = base - zero * (halves ? sums[i] - seconds[i] : sums[i]);
+      if (halves) starts[kRowBlock] = base - zero * seconds[i];
     }
   }
 }
 
+/// Groups [first, first + n) of a row, whose values begin at x.
 static void quantise(const LinearJob& job, const QuantisedRows& q, const float* x, int64_t row, int64_t first,
                      int64_t n) {
-  for (int64_t g = 0; g < n; g++) {
-    quantise_group(job, q, row, first + g, load(x + g * kGroup), load(x + g * kGroup + 16));
+  for (int64_t g = 0; g < n; g += kCells) {
+    const int cells = n - g < kCells ? (int)(n - g) : kCells;
+    quantise_cells(job, q, x + g * kGroup, kGroup, row, 0, first + g, 1, cells);
   }
 }
-
 
 /// The rows of x that a kernel works on, at their first group.
 struct RowView {

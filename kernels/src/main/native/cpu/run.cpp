@@ -21,6 +21,10 @@ const Args& args_of(const QrOp& op) {
   return *reinterpret_cast<const Args*>(op.args);
 }
 
+int64_t rows_of(const Run& run, const QrOp& op) {
+  return (op.flags & QR_ROWS_LOGITS) != 0 ? run.step.n_logits : run.step.n_tokens;
+}
+
 void copy_blocks(const Run& run, const QrCopyBlocks& a) {
   run.dev.pool.parallel(run.step.n_copies > 0 ? a.regions : 0, [&](int64_t region) {
     uint8_t* base = reinterpret_cast<uint8_t*>(a.base) + static_cast<uint64_t>(region) * a.region_bytes;
@@ -62,8 +66,7 @@ void quantise_row(const Run& run, const LinearJob& job, const QuantisedRows& q, 
 
 void rms_norm(const Run& run, const Prepared& entry) {
   const QrRmsNorm& a = args_of<QrRmsNorm>(*entry.op);
-  const int64_t rows = (entry.op->flags & QR_ROWS_LOGITS) != 0 ? run.step.n_logits : run.step.n_tokens;
-  for_rows(run, rows, [&](int64_t row) {
+  for_rows(run, rows_of(run, *entry.op), [&](int64_t row) {
     float* out = reinterpret_cast<float*>(a.out) + row * a.cols;
     norm_row(run, a, row, out);
     if (entry.feeds != nullptr) quantise_row(run, *entry.feeds, entry.feeds->q, out, row);
@@ -95,10 +98,11 @@ void linear(const Run& run, const Prepared& entry) {
   run.dev.pool.parallel(job.items, [&](int64_t item) { run.dev.kernels->linear(job, q, item, run.scratch()); });
 }
 
-void gated(const Run& run, const QrGated& a) {
-  run.dev.pool.parallel(run.step.n_tokens, [&](int64_t t) {
-    run.dev.kernels->gated(reinterpret_cast<const float*>(a.gate_up) + t * 2 * a.inner,
-                           reinterpret_cast<float*>(a.out) + t * a.inner, a.inner, a.activation);
+void gated(const Run& run, const QrOp& op) {
+  const QrGated& a = args_of<QrGated>(op);
+  run.dev.pool.parallel(rows_of(run, op), [&](int64_t row) {
+    run.dev.kernels->gated(reinterpret_cast<const float*>(a.gate_up) + row * 2 * a.inner,
+                           reinterpret_cast<float*>(a.out) + row * a.inner, a.inner, a.activation);
   });
 }
 
@@ -127,7 +131,7 @@ void run_op(const Run& run, const Prepared& entry) {
       return pool.parallel(entry.attention.items, [&](int64_t item) {
         kernels.attention(entry.attention, item, run.scratch());
       });
-    case QR_OP_GATED: return gated(run, args_of<QrGated>(op));
+    case QR_OP_GATED: return gated(run, op);
     case QR_OP_GATHER_ROWS: return gather_rows(run, args_of<QrGatherRows>(op));
     default:
       return pool.parallel(run.step.n_samples, [&](int64_t s) {

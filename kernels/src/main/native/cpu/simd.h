@@ -4,11 +4,14 @@
 // operation (or a fixed sequence of them) on the same 16 lanes. Three implementations, chosen by QR_LEVEL_*:
 //   load, load_n (first n lanes, others 0), store, store_n, set1, zero; add, sub, mul, div, fma(a, b, c) = a b + c;
 //   min, max: (a < b ? a : b) and (a > b ? a : b), so b where either is NaN; abs_bits, max_bits on the bit patterns;
+//   largest_each, sum_each(x[16][16]): lane i is that of x[i];
 //   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left_23; largest_int, sum_int of the lanes;
 //   zero_below(y, x, limit): 0 where x < limit, else y;  keep_lanes(x, from, to, other);
 //   count_not_le(acc, x, limit): acc + 1 where not x <= limit;  any(I)
 //   load_f16, load_bf16;  keep_bits(x, bits)
+//   sum(x) of the lanes as a tree: i with i + 8, then + 4, + 2, + 1;
 //   pack_bf16(low, high): 32 floats rounded to bfloat16, two in each lane, in order;
+//   store_halves(p, pairs, half): 32 of them to p[2 i + half], nothing to what lies between;
 //   dot_bf16(a, b, sum): sum + a_odd b_odd, then + a_even b_even, of such pairs; denormal numbers may count as zero
 //   Dot<4>, Dot<8>: exact sums of u8 x s8 products, 4 neighbours per lane, for codes of at most 15 / 255.
 #ifndef QUIRE_CPU_SIMD_H
@@ -43,16 +46,6 @@ template <int kCount>
 struct Count {
   static constexpr int value = kCount;
 };
-
-/// Sum of the lanes as a tree: i with i + 8, then + 4, + 2, + 1.
-QR_INLINE float sum(F x) {
-  float lane[16];
-  store(lane, x);
-  for (int width = 8; width > 0; width /= 2) {
-    for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-  }
-  return lane[0];
-}
 
 /// Largest lane; NaN when a lane is NaN.
 QR_INLINE float largest(F x) {

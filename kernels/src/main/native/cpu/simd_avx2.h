@@ -64,6 +64,16 @@ QR_INLINE int32_t sum_int(I x) {
   four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
   return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
 }
+QR_INLINE I load_int(const int32_t* p) {
+  return {_mm256_loadu_si256((const __m256i*)p), _mm256_loadu_si256((const __m256i*)(p + 8))};
+}
+QR_INLINE I each_of(const int32_t (*x)[16], int32_t (*reduce)(I x)) {
+  int32_t lane[16];
+  for (int i = 0; i < 16; i++) lane[i] = reduce(load_int(x[i]));
+  return load_int(lane);
+}
+QR_INLINE I largest_each(const int32_t (*x)[16]) { return each_of(x, largest_int); }
+QR_INLINE I sum_each(const int32_t (*x)[16]) { return each_of(x, sum_int); }
 QR_INLINE void store_int(int32_t* p, I x) {
   _mm256_storeu_si256((__m256i*)p, x.a);
   _mm256_storeu_si256((__m256i*)(p + 8), x.b);
@@ -95,6 +105,13 @@ QR_INLINE bool any(I x) {
   return !_mm256_testz_si256(either, either);
 }
 
+QR_INLINE float sum(F x) {
+  const __m256 eight = _mm256_add_ps(x.a, x.b);
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
 QR_INLINE F load_f16(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)),
           _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + 8)))};
@@ -105,6 +122,11 @@ QR_INLINE F load_bf16(const uint16_t* p) {
   return as_float(I{_mm256_slli_epi32(a, 16), _mm256_slli_epi32(b, 16)});
 }
 
+QR_INLINE void store_halves(uint16_t* p, F pairs, int half) {
+  uint16_t halves[32];
+  store((float*)halves, pairs);
+  for (int i = 0; i < 32; i++) p[2 * i + half] = halves[i];
+}
 QR_INLINE F keep_bits(F x, uint32_t bits) {
   const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32((int32_t)bits));
   return {_mm256_and_ps(x.a, mask), _mm256_and_ps(x.b, mask)};

@@ -1,5 +1,8 @@
 // simd.h with AVX-512 F, BW, DQ, VL and VNNI, and BF16 where the level has it: one zmm register per vector.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 takes its own undefined vectors for ours
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 
 namespace quire::QR_LEVEL {
 
@@ -38,6 +41,30 @@ QR_INLINE I round_int(F x) { return _mm512_cvtps_epi32(x); }
 QR_INLINE F to_float(I x) { return _mm512_cvtepi32_ps(x); }
 QR_INLINE int32_t largest_int(I x) { return _mm512_reduce_max_epi32(x); }
 QR_INLINE int32_t sum_int(I x) { return _mm512_reduce_add_epi32(x); }
+/// op over pairs of neighbouring lanes, then of pairs, and so on, of 16 vectors at once: lane i of the result is vector i's.
+template <class Op>
+QR_INLINE I reduce_each(const int32_t (*x)[16], Op op) {
+  I eight[8], four[4];
+  QR_UNROLL for (int i = 0; i < 8; i++) {
+    const I a = _mm512_loadu_si512(x[i]), b = _mm512_loadu_si512(x[i + 8]);
+    eight[i] = op(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee));
+  }
+  QR_UNROLL for (int i = 0; i < 4; i++) {
+    const I a = eight[i], b = eight[i + 4];
+    four[i] = op(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+  }
+  // Each 128-bit part is a vector now, in the order 0, 8, 4, 12 (+ i).
+  const I low = op(_mm512_unpacklo_epi32(four[0], four[1]), _mm512_unpackhi_epi32(four[0], four[1]));
+  const I high = op(_mm512_unpacklo_epi32(four[2], four[3]), _mm512_unpackhi_epi32(four[2], four[3]));
+  const I mixed = op(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+  return _mm512_shuffle_i64x2(mixed, mixed, 0xd8);
+}
+QR_INLINE I largest_each(const int32_t (*x)[16]) {
+  return reduce_each(x, [](I a, I b) __attribute__((always_inline)) { return _mm512_max_epi32(a, b); });
+}
+QR_INLINE I sum_each(const int32_t (*x)[16]) {
+  return reduce_each(x, [](I a, I b) __attribute__((always_inline)) { return _mm512_add_epi32(a, b); });
+}
 QR_INLINE void store_int(int32_t* p, I x) { _mm512_storeu_si512(p, x); }
 QR_INLINE void store_bytes(int8_t* p, I x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x)); }
 
@@ -54,6 +81,13 @@ QR_INLINE I count_not_le(I acc, F x, F limit) {
 }
 QR_INLINE bool any(I x) { return _mm512_test_epi32_mask(x, x) != 0; }
 
+QR_INLINE float sum(F x) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
 QR_INLINE F load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
 }
@@ -62,6 +96,14 @@ QR_INLINE F load_bf16(const uint16_t* p) {
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
 }
 
+QR_INLINE void store_halves(uint16_t* p, F pairs, int half) {
+  const __m128i shift = _mm_cvtsi32_si128(16 * half);
+  const __mmask32 mask = 0x55555555u << half;
+  const I low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(as_int(pairs)));
+  const I high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(as_int(pairs), 1));
+  _mm512_mask_storeu_epi16(p, mask, _mm512_sll_epi32(low, shift));
+  _mm512_mask_storeu_epi16(p + 32, mask, _mm512_sll_epi32(high, shift));
+}
 QR_INLINE F keep_bits(F x, uint32_t bits) {
   return as_float(_mm512_and_si512(as_int(x), _mm512_set1_epi32((int32_t)bits)));
 }

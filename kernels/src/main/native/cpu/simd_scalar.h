@@ -100,6 +100,16 @@ QR_INLINE int32_t sum_int(const I& x) {
   for (int i = 0; i < 16; i++) total += x.v[i];
   return total;
 }
+QR_INLINE I load_int(const int32_t* p) {
+  return lanes<I>([=](int i) { return p[i]; });
+}
+QR_INLINE I each_of(const int32_t (*x)[16], int32_t (*reduce)(const I& x)) {
+  int32_t lane[16];
+  for (int i = 0; i < 16; i++) lane[i] = reduce(load_int(x[i]));
+  return load_int(lane);
+}
+QR_INLINE I largest_each(const int32_t (*x)[16]) { return each_of(x, largest_int); }
+QR_INLINE I sum_each(const int32_t (*x)[16]) { return each_of(x, sum_int); }
 QR_INLINE void store_int(int32_t* p, const I& x) {
   for (int i = 0; i < 16; i++) p[i] = x.v[i];
 }
@@ -122,6 +132,13 @@ QR_INLINE bool any(const I& x) {
   return bits != 0;
 }
 
+QR_INLINE float sum(F x) {
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; i++) x.v[i] += x.v[i + width];
+  }
+  return x.v[0];
+}
+
 QR_INLINE F load_f16(const uint16_t* p) {
   return lanes<F>([=](int i) { return f16_to_float(p[i]); });
 }
@@ -129,6 +146,11 @@ QR_INLINE F load_bf16(const uint16_t* p) {
   return lanes<F>([=](int i) { return bf16_to_float(p[i]); });
 }
 
+QR_INLINE void store_halves(uint16_t* p, F pairs, int half) {
+  uint16_t halves[32];
+  store((float*)halves, pairs);
+  for (int i = 0; i < 32; i++) p[2 * i + half] = halves[i];
+}
 QR_INLINE F keep_bits(const F& x, uint32_t bits) {
   return lanes<F>([&](int i) { return bits_to_float(float_to_bits(x.v[i]) & bits); });
 }

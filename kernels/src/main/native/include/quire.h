@@ -10,7 +10,8 @@
  *  - "Device addresses" are uint64_t. On the CPU they are plain addresses, aligned to 64 bytes.
  *  - Activations are float32, row-major. T = tokens of the step, B = sequences, R = rows of logits,
  *    S = samples. Rows of an operand beyond the step's count are never touched.
- *  - GATED and ROPE_KV use up their gate_up and qkv: their contents are unspecified after the list.
+ *  - GATED and ROPE_KV use up their gate_up and qkv: their contents are unspecified after the list. So is the out of
+ *    GATED and of ATTENTION where the next operation is a LINEAR of quantised weights that takes it.
  *  - A device is used by one thread at a time, except qr_last_error.
  *  - The arithmetic of an output row depends on that row's inputs alone: not on T, on the other rows, on the
  *    number of threads or on the instruction set (docs/architecture.md, "Same output whatever the company").
@@ -115,7 +116,8 @@ typedef struct {
   float scale, softcap /* 0 = none */;
 } QrAttention;
 
-/* QR_OP_GATED: out[t, i] = act(gate_up[t, i]) * gate_up[t, inner + i]. gate_up [T, 2 inner], out [T, inner]. */
+/* QR_OP_GATED: out[r, i] = act(gate_up[r, i]) * gate_up[r, inner + i]. gate_up [rows, 2 inner], out [rows, inner]; rows T,
+   or R with QR_ROWS_LOGITS. */
 typedef struct { uint64_t gate_up, out; int32_t inner, activation; } QrGated;
 enum { QR_SILU = 0, QR_GELU_TANH = 1 };
 

@@ -119,7 +119,7 @@ public final class JavaBackend implements Backend {
             case Op.Linear op -> JavaKernels.linear(op, rows(op.rows(), step), threads);
             case Op.RopeKv op -> JavaAttention.ropeKv(op, step);
             case Op.Attention op -> JavaAttention.attention(op, step, threads);
-            case Op.Gated op -> JavaKernels.gated(op, step);
+            case Op.Gated op -> JavaKernels.gated(op, rows(op.rows(), step));
             case Op.GatherRows op -> JavaKernels.gatherRows(op, step);
             case Op.Sample op -> JavaSampler.sample(op, step);
         }

@@ -140,18 +140,18 @@ final class JavaKernels {
         return a + b + (c + d);
     }
 
-    static void gated(Op.Gated op, Step step) {
+    static void gated(Op.Gated op, int rows) {
         int inner = op.out().cols();
         MemorySegment gateUp = memory(op.gateUp());
         MemorySegment out = memory(op.out());
         float[] in = new float[2 * inner];
         float[] row = new float[inner];
-        for (int t = 0; t < step.tokenCount(); t++) {
-            read(gateUp, t, in, 2 * inner);
+        for (int r = 0; r < rows; r++) {
+            read(gateUp, r, in, 2 * inner);
             for (int i = 0; i < inner; i++) {
                 row[i] = (float) (activate(op.activation(), in[i]) * in[inner + i]);
             }
-            write(row, out, t, inner);
+            write(row, out, r, inner);
         }
     }
 

@@ -95,7 +95,7 @@ final class NativeProgram implements Backend.Program {
                         linear(op));
             case Op.RopeKv op -> new Encoded(ROPE_KV, op.interleaved() ? INTERLEAVED : 0, ropeKv(op));
             case Op.Attention op -> new Encoded(ATTENTION, 0, attention(op));
-            case Op.Gated op -> new Encoded(GATED, 0, gated(op));
+            case Op.Gated op -> new Encoded(GATED, rows(op.rows()), gated(op));
             case Op.GatherRows op ->
                 new Encoded(
                         GATHER_ROWS,

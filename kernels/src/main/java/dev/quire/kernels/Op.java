@@ -135,8 +135,8 @@ public sealed interface Op {
     record Attention(Tensor out, Tensor q, KvLayer cache, int heads, float scale, int window, float softcap)
             implements Op {}
 
-    /** {@code out[t, i] = act(gateUp[t, i]) gateUp[t, inner + i]}. */
-    record Gated(Tensor out, Tensor gateUp, Activation activation) implements Op {}
+    /** {@code out[r, i] = act(gateUp[r, i]) gateUp[r, inner + i]}. */
+    record Gated(Tensor out, Tensor gateUp, Activation activation, Rows rows) implements Op {}
 
     /** {@code out[r] = x[logitsRow[r]]}. */
     record GatherRows(Tensor out, Tensor x) implements Op {}

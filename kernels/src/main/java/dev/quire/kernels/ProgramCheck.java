@@ -145,8 +145,8 @@ final class ProgramCheck {
     }
 
     private void gated(Op.Gated op) {
-        tensor("gateUp", op.gateUp(), Rows.TOKENS);
-        tensor("out", op.out(), Rows.TOKENS);
+        tensor("gateUp", op.gateUp(), op.rows());
+        tensor("out", op.out(), op.rows());
         apart("gateUp", op.gateUp(), "out", op.out());
         long width = 2L * op.out().cols();
         require(op.gateUp().cols() == width, "gateUp.cols", op.gateUp().cols(), "twice out.cols, " + width);

@@ -75,8 +75,8 @@ class BadInputTest {
         });
         bad.put("keyOffset", p -> new Op.Attention(p.x, p.q, cache(p, 32, 1024), 2, 1, 0, 0));
         bad.put("apart from the keys", p -> new Op.Attention(p.x, p.q, cache(p, 0, 512), 2, 1, 0, 0));
-        bad.put("gateUp.cols", p -> new Op.Gated(p.x, p.q, Activation.SILU));
-        bad.put("gateUp and out", p -> new Op.Gated(view(p.qkv, 0, 2, 32), p.qkv, Activation.SILU));
+        bad.put("gateUp.cols", p -> new Op.Gated(p.x, p.q, Activation.SILU, Rows.TOKENS));
+        bad.put("gateUp and out", p -> new Op.Gated(view(p.qkv, 0, 2, 32), p.qkv, Activation.SILU, Rows.TOKENS));
         bad.put("out.cols  ", p -> new Op.GatherRows(p.logits, p.x));
         bad.put("logits.rows", p -> new Op.Sample(new Tensor(p.logits.buffer(), 0, 0, 20)));
         return bad;

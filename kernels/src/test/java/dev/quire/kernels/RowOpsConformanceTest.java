@@ -118,7 +118,9 @@ class RowOpsConformanceTest {
                 x[4 * inner] = 0;
                 for (Activation activation : Activation.values()) {
                     Tensor out = rig.zeros("out", 5, inner);
-                    rig.runRows(List.of(new Op.Gated(out, rig.tensor("gateUp", 2 * inner, x), activation)), 4);
+                    rig.runRows(
+                            List.of(new Op.Gated(out, rig.tensor("gateUp", 2 * inner, x), activation, Op.Rows.TOKENS)),
+                            4);
                     float[] actual = rig.read(out);
                     double[] expected = new double[4 * inner];
                     double[] tolerance = new double[4 * inner];

@@ -102,19 +102,19 @@ public final class Forward {
         return out;
     }
 
-    /** {@code act(gate) up} of a {@code [T, 2 inner]} matrix: {@code [T, inner]}. */
+    /** {@code act(gate) up} of a {@code [T or R, 2 inner]} matrix: {@code [T or R, inner]}. */
     public Tensor gated(Tensor gateUp) {
         Tensor out = result("gated", gateUp.cols() / 2);
-        operations.add(new Op.Gated(out, gateUp, config.activation()));
+        operations.add(new Op.Gated(out, gateUp, config.activation(), rows));
         return out;
     }
 
     /** The rows whose logits are wanted, {@code [R, cols]}; all that follows works on R rows. */
-    public Tensor lastRows(Tensor x) {
+    public Tensor lastRows(String out, Tensor x) {
         rows = Op.Rows.LOGITS;
-        Tensor out = result("last rows", x.cols());
-        operations.add(new Op.GatherRows(out, x));
-        return out;
+        Tensor result = result(out, x.cols());
+        operations.add(new Op.GatherRows(result, x));
+        return result;
     }
 
     /** {@code x headᵀ}, from which the step's samples are drawn: {@code [R, vocab]}. */

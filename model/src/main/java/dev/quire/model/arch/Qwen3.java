@@ -58,10 +58,15 @@ final class Qwen3 implements Architecture {
             Layer l = layers.get(i);
             Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), null, l.q, l.k, l.v);
             Tensor q = f.ropeKv(qkv, l.qNorm, l.kNorm, i);
-            f.addLinear(x, f.attend(q, i), l.o);
+            Tensor attended = f.attend(q, i);
+            if (i == layers.size() - 1) { // the others have given their keys and values
+                attended = f.lastRows("last attended", attended);
+                x = f.lastRows("last residual", x);
+            }
+            f.addLinear(x, attended, l.o);
             Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gate, l.up);
             f.addLinear(x, f.gated(gateUp), l.down);
         }
-        return f.logits(f.norm(f.lastRows(x), norm), head);
+        return f.logits(f.norm(x, norm), head);
     }
 }
