@@ -201,8 +201,9 @@ QR_INLINE void tile_rows(const uint8_t* tile, RowView x, int64_t groups, F (&acc
   }
 }
 
+/// Rows [row, row + n) of a block of kRows, n <= kRows: the others are computed, from whatever is there, and dropped.
 template <class T, bool kHigh, int kRows>
-static void quant_block(const TileWork& work, int64_t tile, int64_t row) {
+static void quant_block(const TileWork& work, int64_t tile, int64_t row, int n) {
   const LinearJob& job = work.job;
   const LinearPart& part = work.part;
   const QuantisedRows& q = work.q;
@@ -215,21 +216,22 @@ static void quant_block(const TileWork& work, int64_t tile, int64_t row) {
                      T::minima ? nullptr : starts + block * 2 * kRowBlock + in_block};
   F acc[kRows];
   tile_rows<T, kHigh, kRows>(part.data + tile * part.tile.bytes, x, groups, acc);
-  for (int r = 0; r < kRows; r++) write_tile(work, tile, row + r, acc[r]);
+  for (int r = 0; r < n; r++) write_tile(work, tile, row + r, acc[r]);
 }
 
+/// A wide block costs less than the narrow ones that would do the same rows, from 3 rows of 4 and from 6 of 8 on.
 template <class T, bool kHigh>
 static void quant_rows(const TileWork& work, int64_t tile, int64_t row, int64_t end) {
   if constexpr (kLinearRows >= 8 && !kHigh) {
-    for (; row + 8 <= end; row += 8) quant_block<T, kHigh, 8>(work, tile, row);
+    for (; row + 6 <= end; row += 8) quant_block<T, kHigh, 8>(work, tile, row, end - row < 8 ? (int)(end - row) : 8);
   }
   if constexpr (kLinearRows >= 4 && !kHigh) {
-    for (; row + 4 <= end; row += 4) quant_block<T, kHigh, 4>(work, tile, row);
+    for (; row + 3 <= end; row += 4) quant_block<T, kHigh, 4>(work, tile, row, end - row < 4 ? (int)(end - row) : 4);
   }
   if constexpr (kLinearRows >= 2) {
-    for (; row + 2 <= end; row += 2) quant_block<T, kHigh, 2>(work, tile, row);
+    for (; row + 2 <= end; row += 2) quant_block<T, kHigh, 2>(work, tile, row, 2);
   }
-  for (; row < end; row++) quant_block<T, kHigh, 1>(work, tile, row);
+  for (; row < end; row++) quant_block<T, kHigh, 1>(work, tile, row, 1);
 }
 
 template <class T>

@@ -18,11 +18,11 @@ if [ ! -f "$output/libquire_cpu.so" ]; then
 fi
 : "${CXX:=$(command -v g++ || command -v c++)}"
 newest=$(ls -t "$here"/*.h "$here"/../include/*.h | head -n 1)
-for name in peak matmul_bench attention_bench; do
+for name in peak matmul_bench attention_bench step_bench; do
   program=$output/$name
   if [ ! "$program" -nt "$here/$name.cpp" ] || [ ! "$program" -nt "$newest" ]; then
     $CXX -std=c++20 -O2 -Wall -Wextra -I"$here/../include" "$here/$name.cpp" -L"$output" -lquire_cpu \
       -Wl,-rpath,"$output" -pthread -o "$program"
   fi
 done
-for name in peak matmul_bench attention_bench; do "$output/$name" "$@"; done
+for name in peak matmul_bench attention_bench step_bench; do "$output/$name" "$@"; done
