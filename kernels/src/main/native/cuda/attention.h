@@ -45,7 +45,9 @@ struct AttentionArgs {
   const AttentionCounts* counts;
   float* partial_out;     // [slots, H, D]: not yet divided by the sum
   float2* partial_stats;  // [slots, H]: largest score in units of log2, and sum
-  int32_t heads, kv_heads, head_dim, block_tokens, table_stride;
+  int32_t heads, kv_heads, head_dim;
+  int32_t block_shift;    // log2 of the tokens in a block, at least 4
+  int32_t table_stride;
   int32_t window;         // 0 = all
   float scale, softcap;   // softcap 0 = none
 };

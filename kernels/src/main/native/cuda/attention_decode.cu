@@ -34,13 +34,13 @@ struct Cursor {
       if (p < end) break;
       work += gridDim.x;
     }
-    if (p < end) block = table[p / a.block_tokens];
+    if (p < end) block = table[p >> a.block_shift];
   }
 
   __device__ __forceinline__ void advance(const AttentionArgs& a, int total, int warp) {
     p += kWarps * kChunk;
     if (p < end) {
-      block = table[p / a.block_tokens];
+      block = table[p >> a.block_shift];
     } else {
       work += gridDim.x;
       open(a, total, warp);
@@ -52,8 +52,8 @@ struct Cursor {
 template <int D>
 __device__ __forceinline__ void load_chunk(const AttentionArgs& a, const Cursor& at, bf16* k_rows, int lane) {
   constexpr int kVectors = D / kVector;
-  const int64_t start =
-      ((static_cast<int64_t>(at.block) * a.kv_heads + at.kv_head) * a.block_tokens + at.p % a.block_tokens) * D;
+  const int64_t row_of_block = (static_cast<int64_t>(at.block) * a.kv_heads + at.kv_head) << a.block_shift;
+  const int64_t start = (row_of_block + (at.p & ((1 << a.block_shift) - 1))) * D;
 #pragma unroll
   for (int i = 0; i < kChunk * kVectors / kWarpSize; i++) {
     const int vector = i * kWarpSize + lane, row = vector / kVectors, column = vector % kVectors * kVector;

@@ -16,8 +16,8 @@ __global__ void attention_plain_kernel(AttentionArgs a, const int32_t* query_sta
   const bf16* q = a.q + (static_cast<int64_t>(token) * a.heads + head) * dim;
   float sums[kMostPerLane] = {}, largest = -INFINITY, total = 0;
   for (int p = a.window > 0 ? max(0, position - a.window + 1) : 0; p <= position; p++) {
-    const int64_t block = a.block_table[static_cast<int64_t>(sequence) * a.table_stride + p / a.block_tokens];
-    const int64_t row = ((block * a.kv_heads + kv_head) * a.block_tokens + p % a.block_tokens) * dim;
+    const int64_t block = a.block_table[static_cast<int64_t>(sequence) * a.table_stride + (p >> a.block_shift)];
+    const int64_t row = (((block * a.kv_heads + kv_head) << a.block_shift) + (p & ((1 << a.block_shift) - 1))) * dim;
     float score = 0;
     for (int d = lane; d < dim; d += kWarpSize) score += to_float(q[d]) * to_float(a.k_cache[row + d]);
     score = warp_sum(score) * a.scale;

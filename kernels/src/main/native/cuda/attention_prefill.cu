@@ -23,8 +23,9 @@ __device__ __forceinline__ void load_tile(const AttentionArgs& a, const int32_t*
   for (int i = 0; i < kPositions * kVectors / kThreads; i++) {
     const int vector = i * kThreads + threadIdx.x, row = vector / kVectors, column = vector % kVectors * kVector;
     const int at = p + row, bytes = at < end ? 16 : 0;
-    const int64_t block = at < end ? table[at / a.block_tokens] : 0;
-    const int64_t from = ((block * a.kv_heads + kv_head) * a.block_tokens + at % a.block_tokens) * D + column;
+    const int64_t block = at < end ? table[at >> a.block_shift] : 0;
+    const int64_t row_of_block = (block * a.kv_heads + kv_head) << a.block_shift;
+    const int64_t from = (row_of_block + (at & ((1 << a.block_shift) - 1))) * D + column;
     bf16* to = k_rows + row * kRowStride<D> + column;
     cp_async16(to, a.k_cache + from, bytes);
     cp_async16(to + kPositions * kRowStride<D>, a.v_cache + from, bytes);

@@ -33,6 +33,13 @@ inline uint32_t pack_bf16(float low, float high) {
   return static_cast<uint32_t>(to_bf16(low).bits) | static_cast<uint32_t>(to_bf16(high).bits) << 16;
 }
 inline float exp2_approx(float x) { return exp2f(x); }
+inline float half_to_float(uint32_t half) {
+  const int exponent = static_cast<int>(half >> 10 & 31), mantissa = static_cast<int>(half & 1023);
+  const float magnitude = exponent == 0    ? ldexpf(static_cast<float>(mantissa), -24)
+                          : exponent == 31 ? (mantissa != 0 ? NAN : HUGE_VALF)
+                                           : ldexpf(static_cast<float>(1024 + mantissa), exponent - 25);
+  return (half & 0x8000) != 0 ? -magnitude : magnitude;
+}
 /// The low and the high half of the result are a * b + c of those halves, rounded once.
 inline uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c) {
   const float low = fmaf(bits_to_float(a << 16), bits_to_float(b << 16), bits_to_float(c << 16));
@@ -127,6 +134,11 @@ __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
 __device__ __forceinline__ float exp2_approx(float x) {
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
+__device__ __forceinline__ float half_to_float(uint32_t half) {
+  float result;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(static_cast<uint16_t>(half)));
   return result;
 }
 __device__ __forceinline__ uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c) {

@@ -115,7 +115,7 @@ void run(Scene s, uint64_t seed) {
   Device<float2> partial_stats(static_cast<size_t>(plan.slots * s.heads));
   AttentionArgs args = {d_q.data(), out.data(), d_k.data(), d_v.data(), table.data(), decode.data(), prefill.data(),
                         merges.data(), d_counts.data(), partial_out.data(), partial_stats.data(),
-                        s.heads, s.kv_heads, s.dim, s.block_tokens, cache.stride, s.window,
+                        s.heads, s.kv_heads, s.dim, s.block_tokens == 16 ? 4 : 5, cache.stride, s.window,
                         1 / sqrtf(static_cast<float>(s.dim)), s.softcap};
   // Capacity beyond the counts, as in a graph of a larger bucket.
   require(attention(args, {counts.decode + 1, counts.prefill + 1, counts.merges + 1, 0}, nullptr), s.name);
