@@ -1,4 +1,4 @@
-// Attention, tier 1, many queries: a tile of 128 rows (64 for D > 128), 64 positions at a time, two stages of K and V.
+// Attention, tier 1, many queries: a tile of 128 rows (64 for D > 128), 64 positions (32) at a time, two stages of K, V.
 // Four warps of 32 rows: with 16 rows a warp would read shared memory longer than its tensor cores compute.
 #include "attention_tile.cuh"
 
@@ -6,21 +6,24 @@ namespace quire::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kPositions = 64;
 
 template <int D>
 constexpr int kTilesOfRows = prefill_rows(D) / 64;  // of 16, per warp
 template <int D>
+constexpr int kPositions = D <= 128 ? 64 : 32;
+template <int D>
 constexpr size_t kShared =
-    static_cast<size_t>(prefill_rows(D) + 4 * kPositions) * kRowStride<D> * sizeof(bf16);
+    static_cast<size_t>(prefill_rows(D) + 4 * kPositions<D>) * kRowStride<D> * sizeof(bf16);
 
-/// Starts the copy of positions [p, p + 64) of K and V; those past the end become zero.
+/// Starts the copy of positions [p, p + kPositions) of K and V; those past the end become zero.
 template <int D>
 __device__ __forceinline__ void load_tile(const AttentionArgs& a, const int32_t* table, int kv_head, int p, int end,
                                           bf16* k_rows) {
-  constexpr int kVectors = D / kVector;
-#pragma unroll
-  for (int i = 0; i < kPositions * kVectors / kThreads; i++) {
+  constexpr int kVectors = D / kVector, kCount = kPositions<D> * kVectors / kThreads;
+  // Where rows are no power of two long, each step's own row and column would cost registers.
+  [[maybe_unused]] constexpr int kUnroll = D % 64 == 0 ? kCount : 1;
+#pragma unroll kUnroll
+  for (int i = 0; i < kCount; i++) {
     const int vector = i * kThreads + threadIdx.x, row = vector / kVectors, column = vector % kVectors * kVector;
     const int at = p + row, bytes = at < end ? 16 : 0;
     const int64_t block = at < end ? table[at >> a.block_shift] : 0;
@@ -28,14 +31,14 @@ __device__ __forceinline__ void load_tile(const AttentionArgs& a, const int32_t*
     const int64_t from = (row_of_block + (at & ((1 << a.block_shift) - 1))) * D + column;
     bf16* to = k_rows + row * kRowStride<D> + column;
     cp_async16(to, a.k_cache + from, bytes);
-    cp_async16(to + kPositions * kRowStride<D>, a.v_cache + from, bytes);
+    cp_async16(to + kPositions<D> * kRowStride<D>, a.v_cache + from, bytes);
   }
 }
 
 template <int D>
 __global__ void __launch_bounds__(kThreads, D <= 128 ? 2 : 1) attention_prefill_kernel(AttentionArgs a) {
-  constexpr int MT = kTilesOfRows<D>, kRows = prefill_rows(D), NT = kPositions / 8, kVectors = D / kVector;
-  constexpr int kStage = 2 * kPositions * kRowStride<D>;
+  constexpr int MT = kTilesOfRows<D>, kRows = prefill_rows(D), NT = kPositions<D> / 8, kVectors = D / kVector;
+  constexpr int kStage = 2 * kPositions<D> * kRowStride<D>;
   DYN_SMEM(bf16, q_rows);
   bf16* stages = q_rows + kRows * kRowStride<D>;
   const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
@@ -62,11 +65,11 @@ __global__ void __launch_bounds__(kThreads, D <= 128 ? 2 : 1) attention_prefill_
   const int own = warp * MT * 16;  // the warp's first row
   const bf16* q_at = q_rows + (own + lane % 16) * kRowStride<D> + lane / 16 * 8;
   int stage = 0;
-  for (int p = item.kv_begin; p < item.kv_end; p += kPositions, stage ^= 1) {
+  for (int p = item.kv_begin; p < item.kv_end; p += kPositions<D>, stage ^= 1) {
     cp_async_wait<0>();
     __syncthreads();  // the tile has landed, and all have left the other stage
-    if (p + kPositions < item.kv_end) {
-      load_tile<D>(a, table, kv_head, p + kPositions, item.kv_end, stages + (stage ^ 1) * kStage);
+    if (p + kPositions<D> < item.kv_end) {
+      load_tile<D>(a, table, kv_head, p + kPositions<D>, item.kv_end, stages + (stage ^ 1) * kStage);
       cp_async_commit();
     }
     const bf16* k_rows = stages + stage * kStage;
@@ -87,14 +90,14 @@ __global__ void __launch_bounds__(kThreads, D <= 128 ? 2 : 1) attention_prefill_
         }
       }
     }
-    const bool cut = mask.cuts(p, kPositions, rows);
+    const bool cut = mask.cuts(p, kPositions<D>, rows);
 #pragma unroll
     for (int m = 0; m < MT; m++) {
       if (a.softcap > 0) cap_scores(scores[m], a.scale, a.softcap);
       if (cut) hide(scores[m], mask, own + m * 16 + lane / 4, p, lane);
       state.softmax(scores[m], m, scale_log2);
     }
-    weigh_values<D, MT, NT>(state, scores, k_rows + kPositions * kRowStride<D>, lane);
+    weigh_values<D, MT, NT>(state, scores, k_rows + kPositions<D> * kRowStride<D>, lane);
   }
 
   state.finish();

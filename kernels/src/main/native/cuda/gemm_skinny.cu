@@ -16,8 +16,8 @@ __device__ __forceinline__ void load_x(uint4 (&x)[NT], const GemmArgs& g, int co
 #pragma unroll
   for (int n = 0; n < NT; n++) {
     const int row = n * 8 + lane / 4;
-    x[n] = row < g.rows ? *reinterpret_cast<const uint4*>(g.x + static_cast<int64_t>(row) * g.k + column + lane % 4 * 8)
-                        : make_uint4(0, 0, 0, 0);
+    x[n] = make_uint4(0, 0, 0, 0);
+    if (row < g.rows) x[n] = load_early(g.x + static_cast<int64_t>(row) * g.k + column + lane % 4 * 8);
   }
 }
 

@@ -114,7 +114,9 @@ void cp_async_wait() {
     groups.pop_front();
   }
 }
-/// 16 bytes that are read once: they need not stay in the caches.
+/// 16 bytes of read-only memory, loaded where the program says: the compiler does not move the load to its use.
+inline uint4 load_early(const void* from) { return *static_cast<const uint4*>(from); }
+/// The same for what is read once: it need not stay in the first cache.
 inline uint4 load_streaming(const void* from) { return *static_cast<const uint4*>(from); }
 
 #else
@@ -177,9 +179,16 @@ template <int N>
 __device__ __forceinline__ void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
+__device__ __forceinline__ uint4 load_early(const void* from) {
+  uint4 v;
+  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(from));
+  return v;
+}
 __device__ __forceinline__ uint4 load_streaming(const void* from) {
   uint4 v;
-  asm("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "l"(from));
   return v;

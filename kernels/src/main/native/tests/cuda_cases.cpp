@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   const struct {
     const char* name;
     void (*run)();
-  } groups[] = {{"attention", cuda_cases::attention_cases}, {"gemm", cuda_cases::gemm_cases}};
+  } groups[] = {{"attention", cuda_cases::attention_cases}, {"gemm", cuda_cases::gemm_cases},
+                {"rows", cuda_cases::row_cases}};
   for (const auto& group : groups) {
     bool wanted = argc == 1;
     for (int i = 1; i < argc; i++) wanted = wanted || strcmp(argv[i], group.name) == 0;
