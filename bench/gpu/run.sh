@@ -56,7 +56,7 @@ echo "== build: $(($(date +%s) - began)) s"
 phase cases 60 "$build/cases"
 phase bench 180 "$build/bench" "$mode"
 if [ "$mode" = full ]; then
-  phase memcheck 60 compute-sanitizer --tool memcheck --error-exitcode 9 "$build/cases" attention gemm
-  phase racecheck 60 compute-sanitizer --tool racecheck --error-exitcode 9 "$build/cases" attention
+  phase memcheck 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$build/cases" attention gemm
+  phase racecheck 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$build/cases" attention
 fi
 exit $status
