@@ -1,0 +1,58 @@
+// A dense product by whichever is fastest for its shape: cuBLASLt's first eight heuristics and our own kernels.
+#ifndef QUIRE_BENCH_LINEAR_H
+#define QUIRE_BENCH_LINEAR_H
+
+#include "cublaslt.h"
+#include "gemm.h"
+#include "timing.h"
+
+namespace quire::bench {
+
+class Linear {
+ public:
+  Linear(const CublasLt& lt, int rows, int n, int k, bool out_float = false)
+      : lt_(lt), rows_(rows), n_(n), k_(k), out_float_(out_float) {
+    if (lt.present()) product_ = lt.plan(rows, n, k, out_float ? CublasLt::kFloat : CublasLt::kBf16);
+  }
+
+  /// Times each way on rotating weights and keeps the best of each library. Returns microseconds.
+  void tune(const cuda::bf16* x, const std::vector<const cuda::bf16*>& weights, void* out) {
+    const int calls = static_cast<int>(weights.size());
+    auto weight = [&](int i) { return weights[static_cast<size_t>(i) % weights.size()]; };
+    for (int a = 0; a < static_cast<int>(product_.algorithms.size()); a++) {
+      if (lt_.run(product_, a, x, weight(0), out, false, stream()) != 0) continue;
+      const double us = time_us(calls, 5, [&](int i) { lt_.run(product_, a, x, weight(i), out, false, stream()); });
+      if (us < lt_us) {
+        lt_us = us;
+        algorithm_ = a;
+      }
+    }
+    own_us = time_us(calls, 5, [&](int i) { own(x, weight(i), out, false); });
+  }
+
+  void run(const cuda::bf16* x, const cuda::bf16* weight, void* out, bool add) const {
+    if (own_us <= lt_us) {
+      own(x, weight, out, add);
+    } else if (lt_.run(product_, algorithm_, x, weight, out, add, stream()) != 0) {
+      fprintf(stderr, "cuBLASLt product failed\n");
+      exit(1);
+    }
+  }
+  void own(const cuda::bf16* x, const cuda::bf16* weight, void* out, bool add) const {
+    const cuda::GemmArgs args = {x, weight, out, nullptr, rows_, n_, k_, add, out_float_, nullptr};
+    const bool skinny = rows_ <= cuda::kSkinnyRows;
+    must(skinny ? cuda::gemm_skinny(cuda::WeightFormat::kBf16, args, stream()) : cuda::gemm_tile(args, stream()), "gemm");
+  }
+
+  double lt_us = 1e30, own_us = 1e30;
+
+ private:
+  const CublasLt& lt_;
+  CublasLt::Product product_ = {};
+  int algorithm_ = 0, rows_, n_, k_;
+  bool out_float_;
+};
+
+}  // namespace quire::bench
+
+#endif

@@ -1,0 +1,140 @@
+// A whole step of a model of Llama-3-8B's shape: 32 layers with random bf16 weights, as one CUDA graph. What is left
+// out: the host's scheduling, and the network.
+#include "attention_scene.h"
+#include "bench.h"
+#include "linear.h"
+#include "rows.h"
+#include "sample.h"
+
+namespace quire::bench {
+namespace {
+
+using namespace quire::cuda;
+
+constexpr int kLayers = 32, kHidden = 4096, kInner = 14336, kVocab = 128256, kPositions = 4096;
+constexpr Heads kHeads;
+constexpr int kQkv = (kHeads.heads + 2 * kHeads.kv_heads) * kHeads.dim;
+
+struct Layer {
+  const bf16 *qkv, *o, *gate_up, *down, *norm;
+};
+
+struct Weights {
+  std::vector<Layer> layers;
+  const bf16* table = random_bf16<bf16>(int64_t{kVocab} * kHidden, 1, 1);
+  const bf16* head = random_bf16<bf16>(int64_t{kVocab} * kHidden, 0.03f, 2);
+  const float* cos_sin = upload(std::vector<float>(size_t{kPositions} * kHeads.dim, 0.7f));
+
+  Weights() {
+    for (uint32_t l = 0; l < kLayers; l++) {
+      layers.push_back({random_bf16<bf16>(int64_t{kQkv} * kHidden, 0.03f, 10 * l + 3), random_bf16<bf16>(int64_t{kHidden} * kHidden, 0.03f, 10 * l + 4),
+                        random_bf16<bf16>(int64_t{2} * kInner * kHidden, 0.03f, 10 * l + 5), random_bf16<bf16>(int64_t{kHidden} * kInner, 0.03f, 10 * l + 6),
+                        random_bf16<bf16>(kHidden, 1, 10 * l + 7)});
+    }
+  }
+  std::vector<const bf16*> each(const bf16* Layer::*part) const {
+    std::vector<const bf16*> all;
+    for (int l = 0; l < 6; l++) all.push_back(layers[static_cast<size_t>(l)].*part);
+    return all;
+  }
+};
+
+double step_us(const CublasLt& lt, const Weights& w, const std::vector<AttentionSpan>& spans, int split, bool report) {
+  AttentionScene scene(kHeads, spans, split, 1 << 20);
+  const int tokens = scene.tokens, rows = static_cast<int>(spans.size());
+  const int64_t layer_cache = static_cast<int64_t>(scene.blocks) * 16 * kHeads.kv_heads * kHeads.dim;
+  bf16 *keys = random_bf16<bf16>(kLayers * layer_cache, 1, 5), *values = random_bf16<bf16>(kLayers * layer_cache, 1, 6);
+  std::vector<int32_t> slot, token, last;
+  for (size_t s = 0; s < spans.size(); s++) {
+    for (int i = 0; i < spans[s].queries; i++) {
+      const int p = spans[s].length - spans[s].queries + i;
+      slot.push_back(scene.table[s * static_cast<size_t>(scene.args.table_stride) + static_cast<size_t>(p / 16)] * 16 + p % 16);
+      token.push_back(static_cast<int32_t>((s * 977 + static_cast<size_t>(p) * 31) % kVocab));
+    }
+    last.push_back(static_cast<int32_t>(slot.size()) - 1);
+  }
+  const int32_t *d_slot = upload(slot), *d_position = upload(scene.position), *d_token = upload(token), *d_last = upload(last);
+  bf16 *x = reserve<bf16>(int64_t{tokens} * kHidden), *y = reserve<bf16>(int64_t{tokens} * kHidden);
+  bf16 *qkv = random_bf16<bf16>(int64_t{tokens} * kQkv, 1, 9), *q = reserve<bf16>(int64_t{tokens} * kHidden);
+  bf16 *gate_up = reserve<bf16>(int64_t{tokens} * 2 * kInner), *act = random_bf16<bf16>(int64_t{tokens} * kInner, 1, 8);
+  float* logits = reserve<float>(int64_t{rows} * kVocab);
+  int32_t* out = reserve<int32_t>(rows);
+  uint64_t* workspace = reserve<uint64_t>(greedy_workspace(rows, kVocab));
+  fill_bf16_kernel<<<2048, 256>>>(reinterpret_cast<uint16_t*>(y), int64_t{tokens} * kHidden, 1, 4);
+
+  Linear to_qkv(lt, tokens, kQkv, kHidden), to_o(lt, tokens, kHidden, kHidden), to_gate_up(lt, tokens, 2 * kInner, kHidden),
+      to_down(lt, tokens, kHidden, kInner), to_logits(lt, rows, kVocab, kHidden, true);
+  to_qkv.tune(y, w.each(&Layer::qkv), qkv);
+  to_o.tune(y, w.each(&Layer::o), x);
+  to_gate_up.tune(y, w.each(&Layer::gate_up), gate_up);
+  to_down.tune(act, w.each(&Layer::down), x);
+  to_logits.tune(y, {w.head}, logits);
+
+  auto run = [&](int) {
+    must(embed({w.table, x, d_token, nullptr, nullptr, tokens, kHidden, 1}, stream()), "embed");
+    for (int l = 0; l < kLayers; l++) {
+      const Layer& layer = w.layers[static_cast<size_t>(l)];
+      AttentionArgs args = scene.args;
+      args.q = q;
+      args.out = y;
+      args.k_cache = keys + l * layer_cache;
+      args.v_cache = values + l * layer_cache;
+      must(rms_norm({x, nullptr, layer.norm, y, tokens, kHidden, 1e-5f}, stream()), "norm");
+      to_qkv.run(y, layer.qkv, qkv, false);
+      must(rope_kv({qkv, q, nullptr, nullptr, w.cos_sin, keys + l * layer_cache, values + l * layer_cache, d_position, d_slot, tokens,
+                    kHeads.heads, kHeads.kv_heads, kHeads.dim, kHeads.dim, 4, 0, 1e-5f},
+                   stream()),
+           "rope");
+      must(attention(args, scene.counts, stream()), "attention");
+      to_o.run(y, layer.o, x, true);
+      must(rms_norm({x, nullptr, layer.norm, y, tokens, kHidden, 1e-5f}, stream()), "norm");
+      to_gate_up.run(y, layer.gate_up, gate_up, false);
+      must(gated({gate_up, act, tokens, kInner, 0}, stream()), "gated");
+      to_down.run(act, layer.down, x, true);
+    }
+    must(gather_rows(x, d_last, q, rows, kHidden, stream()), "gather");
+    must(rms_norm({q, nullptr, w.layers[0].norm, y, rows, kHidden, 1e-5f}, stream()), "norm");
+    to_logits.run(y, w.head, logits, false);
+    must(greedy({logits, out, workspace, rows, kVocab}, stream()), "greedy");
+  };
+  const double us = time_us(1, 9, run);
+  if (report) {
+    printf("  products, us (cuBLASLt | own): qkv %.1f | %.1f, o %.1f | %.1f, gate_up %.1f | %.1f, down %.1f | %.1f, head %.1f | %.1f\n",
+           to_qkv.lt_us, to_qkv.own_us, to_o.lt_us, to_o.own_us, to_gate_up.lt_us, to_gate_up.own_us, to_down.lt_us, to_down.own_us,
+           to_logits.lt_us, to_logits.own_us);
+    std::vector<int32_t> tokens_out(static_cast<size_t>(rows));
+    must(cudaMemcpy(tokens_out.data(), out, tokens_out.size() * 4, cudaMemcpyDeviceToHost), "download");
+    int refused = 0;
+    for (int32_t t : tokens_out) refused += t < 0 || t >= kVocab;
+    if (refused > 0) {
+      printf("WRONG: %d of %d rows gave no token\n", refused, rows);
+      wrong++;
+    }
+  }
+  for (void* p : {static_cast<void*>(keys), static_cast<void*>(values), static_cast<void*>(x), static_cast<void*>(y), static_cast<void*>(qkv),
+                  static_cast<void*>(q), static_cast<void*>(gate_up), static_cast<void*>(act), static_cast<void*>(logits)}) {
+    cudaFree(p);
+  }
+  return us;
+}
+
+}  // namespace
+
+void model_table(const CublasLt& lt) {
+  const Weights weights;
+  const struct {
+    int batch, split;
+    const char* predicted;
+  } cases[] = {{1, 128, "210 tok/s"}, {64, 512, "9300 tok/s"}, {256, 512, "14500 tok/s"}};
+  const double weight_bytes = 2.0 * (kLayers * (static_cast<double>(kHidden) * (kQkv + kHidden + 3.0 * kInner)) + static_cast<double>(kVocab) * kHidden);
+  for (const auto& c : cases) {
+    const double us = step_us(lt, weights, std::vector<AttentionSpan>(static_cast<size_t>(c.batch), {0, 1, 1024}), c.split, true);
+    const double bytes = weight_bytes + 4.0 * c.batch * 1024 * kHeads.kv_heads * kHeads.dim * kLayers;
+    row("8B decode step, batch " + std::to_string(c.batch) + " at 1k", us, text("%.0f tok/s", c.batch / us * 1e6),
+        text("%.0f %% of copy", 100 * bytes / us * 1e6 / ceilings.copy), c.predicted);
+  }
+  const double us = step_us(lt, weights, {{0, 2048, 2048}}, 512, true);
+  row("8B prefill of 2k", us, text("TTFT %.1f ms", us / 1e3), text("%.0f %% of matmul", 100 * (2.0 * 2048 * (weight_bytes / 2 - static_cast<double>(kVocab) * kHidden)) / us * 1e6 / ceilings.matmul), "TTFT 48 ms");
+}
+
+}  // namespace quire::bench

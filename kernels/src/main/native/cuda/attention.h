@@ -1,0 +1,88 @@
+// Attention over the paged cache: arguments, and the list of work that the host cuts a step into.
+//
+// The cache holds K and V as [block][kv head][token in block][D] bf16. Prefill chunks and decodes are one op: the host
+// cuts each sequence into items, of some queries by some range of the context, and a grid of blocks takes them in
+// turn. A sequence's cuts depend on its own length alone, so its result does not depend on its company.
+#ifndef QUIRE_CUDA_ATTENTION_H
+#define QUIRE_CUDA_ATTENTION_H
+
+#include <vector>
+
+#include "device.cuh"
+
+namespace quire::cuda {
+
+/// `queries` tokens of a sequence against positions [kv_begin, kv_end) of its context; for every kv head.
+struct AttentionItem {
+  int32_t sequence;  // row of the block table
+  int32_t query;     // first token, as a row of q
+  int32_t queries;
+  int32_t position;  // absolute position of the first token
+  int32_t kv_begin, kv_end;
+  int32_t partial;   // slot of the first token's partial result; -1: the result is whole
+  int32_t reserved;
+};
+
+/// The partial results of one token: slots partial, partial + stride, ...
+struct AttentionMerge {
+  int32_t query, partial, splits, stride;
+};
+
+/// Lengths of the lists; on the device, so that a captured graph can run with other lists.
+struct AttentionCounts {
+  int32_t decode, prefill, merges, reserved;
+};
+
+struct AttentionArgs {
+  const bf16* q;          // [T, H, D]
+  bf16* out;              // [T, H, D]
+  const bf16* k_cache;    // [blocks, Hkv, block_tokens, D]
+  const bf16* v_cache;
+  const int32_t* block_table;     // [B, table_stride]
+  const AttentionItem* decode;    // at most 16 / (H / Hkv) queries each
+  const AttentionItem* prefill;   // at most prefill_rows(D) / (H / Hkv) queries each
+  const AttentionMerge* merges;
+  const AttentionCounts* counts;
+  float* partial_out;     // [slots, H, D]: not yet divided by the sum
+  float2* partial_stats;  // [slots, H]: largest score in units of log2, and sum
+  int32_t heads, kv_heads, head_dim;
+  int32_t block_shift;    // log2 of the tokens in a block, at least 4
+  int32_t table_stride;
+  int32_t window;         // 0 = all
+  float scale, softcap;   // softcap 0 = none
+};
+
+/// A step's work, made on the host.
+struct AttentionPlan {
+  std::vector<AttentionItem> decode, prefill;
+  std::vector<AttentionMerge> merges;
+  int32_t slots = 0;
+};
+
+/// One sequence of a step: queries [query, query + queries) are the last of its `length` positions.
+struct AttentionSpan {
+  int32_t query, queries, length;
+};
+
+constexpr int kDecodeRows = 16;
+__host__ __device__ constexpr int prefill_rows(int head_dim) { return head_dim <= 128 ? 128 : 64; }
+
+/// Cuts the spans into items of at most `split` positions (a multiple of 64) for decodes, and of at most
+/// `prefill_split` for tiles of many queries.
+AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, int heads, int kv_heads, int head_dim, int window,
+                             int split, int prefill_split);
+
+/// Runs the lists. The grids are sized by the capacities, which are at least the counts.
+cudaError_t attention(const AttentionArgs& args, const AttentionCounts& capacity, cudaStream_t stream);
+
+/// The oracle: one warp per token and head. query_start [B + 1], length [B] on the device.
+cudaError_t attention_plain(const AttentionArgs& args, const int32_t* query_start, const int32_t* length, int sequences,
+                            int tokens, cudaStream_t stream);
+
+cudaError_t attention_decode(const AttentionArgs& args, int capacity, cudaStream_t stream);
+cudaError_t attention_prefill(const AttentionArgs& args, int capacity, cudaStream_t stream);
+cudaError_t attention_merge(const AttentionArgs& args, int capacity, cudaStream_t stream);
+
+}  // namespace quire::cuda
+
+#endif

@@ -1,0 +1,223 @@
+// Attention, tier 1, few queries: 16 rows (query heads of a kv head, by tokens) against a range of the context.
+// Each of the four warps streams its own quarter of the range, 16 positions at a time, through its own cp.async ring:
+// no barrier of the block until the four are added up. The ring runs on into the block's next item.
+#include "attention_tile.cuh"
+
+namespace quire::cuda {
+namespace {
+
+constexpr int kWarps = 4;
+constexpr int kChunk = 16;  // positions a warp takes at a time
+
+template <int D>
+constexpr int kStages = D <= 128 ? 3 : 2;
+template <int D>
+constexpr size_t kShared = (static_cast<size_t>(kWarps) * kStages<D> * 2 * kChunk * kRowStride<D>) * sizeof(bf16) +
+                           (kDecodeRows * D + kWarps * kDecodeRows * 2) * sizeof(float);
+
+/// Where a warp's ring stands in the list of items.
+struct Cursor {
+  int work;      // item * kv_heads + kv_head
+  int p, end;    // next position to load, and the end of the item
+  int kv_head;
+  const int32_t* table;
+  int block;     // that holds p
+
+  __device__ __forceinline__ void open(const AttentionArgs& a, int total, int warp) {
+    p = end = 0;
+    while (work < total) {
+      const AttentionItem& item = a.decode[work / a.kv_heads];
+      kv_head = work % a.kv_heads;
+      p = item.kv_begin + warp * kChunk;
+      end = item.kv_end;
+      table = a.block_table + static_cast<int64_t>(item.sequence) * a.table_stride;
+      if (p < end) break;
+      work += gridDim.x;
+    }
+    if (p < end) block = table[p >> a.block_shift];
+  }
+
+  __device__ __forceinline__ void advance(const AttentionArgs& a, int total, int warp) {
+    p += kWarps * kChunk;
+    if (p < end) {
+      block = table[p >> a.block_shift];
+    } else {
+      work += gridDim.x;
+      open(a, total, warp);
+    }
+  }
+};
+
+/// Starts the copy of the cursor's 16 rows of K and of V. Positions past the end become zero.
+template <int D>
+__device__ __forceinline__ void load_chunk(const AttentionArgs& a, const Cursor& at, bf16* k_rows, int lane) {
+  constexpr int kVectors = D / kVector;
+  const int64_t row_of_block = (static_cast<int64_t>(at.block) * a.kv_heads + at.kv_head) << a.block_shift;
+  const int64_t start = (row_of_block + (at.p & ((1 << a.block_shift) - 1))) * D;
+#pragma unroll
+  for (int i = 0; i < kChunk * kVectors / kWarpSize; i++) {
+    const int vector = i * kWarpSize + lane, row = vector / kVectors, column = vector % kVectors * kVector;
+    const int bytes = at.p + row < at.end ? 16 : 0;
+    bf16* to = k_rows + row * kRowStride<D> + column;
+    cp_async16(to, a.k_cache + start + vector * kVector, bytes);
+    cp_async16(to + kChunk * kRowStride<D>, a.v_cache + start + vector * kVector, bytes);
+  }
+}
+
+/// Q of the item as fragments, straight from global memory; rows beyond the item's are zero.
+template <int D>
+__device__ __forceinline__ void load_queries(uint32_t (&q)[D / 16][4], const AttentionArgs& a, const AttentionItem& item,
+                                             int kv_head, int rows, int lane) {
+  const int group = a.heads / a.kv_heads;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const int row = lane / 4 + half * 8;
+    const bf16* from =
+        a.q + (static_cast<int64_t>(item.query + row / group) * a.heads + kv_head * group + row % group) * D + lane % 4 * 2;
+#pragma unroll
+    for (int k = 0; k < D / 16; k++) {
+      q[k][half] = row < rows ? *reinterpret_cast<const uint32_t*>(from + k * 16) : 0;
+      q[k][half + 2] = row < rows ? *reinterpret_cast<const uint32_t*>(from + k * 16 + 8) : 0;
+    }
+  }
+}
+
+/// Adds up the warps' states in `sums` [16, D] and writes the item's rows.
+template <int D>
+__device__ __forceinline__ void combine(const AttentionArgs& a, const AttentionItem& item, int kv_head, int rows,
+                                        RowState<D, 1>& state, float* sums, float2* stats, float scale_log2) {
+  const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize, group = a.heads / a.kv_heads;
+  state.finish();
+  if (lane % 4 == 0) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      stats[warp * kDecodeRows + lane / 4 + half * 8] = make_float2(state.largest[0][half], state.sum[0][half]);
+    }
+  }
+  __syncthreads();
+  float keep[2];
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    float most = -INFINITY;
+    for (int w = 0; w < kWarps; w++) most = fmaxf(most, stats[w * kDecodeRows + lane / 4 + half * 8].x);
+    keep[half] = most == -INFINITY ? 0.0f : exp2_approx((state.largest[0][half] - most) * scale_log2);
+  }
+  for (int turn = 0; turn < kWarps; turn++) {
+    if (warp == turn) {
+#pragma unroll
+      for (int n = 0; n < D / 8; n++) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+          const int row = lane / 4 + half * 8;
+          if (row >= rows) continue;
+          float2* at = reinterpret_cast<float2*>(sums + row * D + n * 8 + lane % 4 * 2);
+          const float2 before = turn == 0 ? make_float2(0, 0) : *at;
+          *at = make_float2(before.x + state.out[0][n][2 * half] * keep[half],
+                            before.y + state.out[0][n][2 * half + 1] * keep[half]);
+        }
+      }
+    }
+    __syncthreads();
+  }
+  for (int i = threadIdx.x; i < rows * (D / 2); i += kWarps * kWarpSize) {
+    const int row = i / (D / 2), column = i % (D / 2) * 2, token = row / group;
+    const int head = kv_head * group + row % group;
+    float most = -INFINITY, total = 0;
+    for (int w = 0; w < kWarps; w++) most = fmaxf(most, stats[w * kDecodeRows + row].x);
+    for (int w = 0; w < kWarps && most > -INFINITY; w++) {
+      const float2 part = stats[w * kDecodeRows + row];
+      total += part.y * exp2_approx((part.x - most) * scale_log2);
+    }
+    const float2 value = *reinterpret_cast<const float2*>(sums + row * D + column);
+    if (item.partial < 0) {
+      const int64_t to = (static_cast<int64_t>(item.query + token) * a.heads + head) * D + column;
+      *reinterpret_cast<uint32_t*>(a.out + to) = pack_bf16(value.x / total, value.y / total);
+    } else {
+      const int64_t to = static_cast<int64_t>(item.partial + token) * a.heads + head;
+      *reinterpret_cast<float2*>(a.partial_out + to * D + column) = value;
+      if (column == 0) a.partial_stats[to] = make_float2(most * scale_log2, total);
+    }
+  }
+  __syncthreads();  // the next item writes stats and sums
+}
+
+template <int D>
+__global__ void __launch_bounds__(kWarps* kWarpSize, D <= 128 ? 2 : 1) attention_decode_kernel(AttentionArgs a) {
+  constexpr int kStage = 2 * kChunk * kRowStride<D>;
+  DYN_SMEM(bf16, rings);
+  const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
+  bf16* ring = rings + warp * kStages<D> * kStage;
+  float* sums = reinterpret_cast<float*>(rings + kWarps * kStages<D> * kStage);
+  float2* stats = reinterpret_cast<float2*>(sums + kDecodeRows * D);
+  const int total = a.counts->decode * a.kv_heads, group = a.heads / a.kv_heads;
+  const float scale_log2 = a.scale * 1.44269504f;
+
+  Cursor next = {static_cast<int>(blockIdx.x), 0, 0, 0, nullptr, 0};
+  next.open(a, total, warp);
+  int filled = 0, used = 0;  // stages, modulo the ring
+  auto load_next = [&] {
+    if (next.p < next.end) {
+      load_chunk<D>(a, next, ring + filled * kStage, lane);
+      next.advance(a, total, warp);
+    }
+    cp_async_commit();
+    filled = filled + 1 == kStages<D> ? 0 : filled + 1;
+  };
+#pragma unroll
+  for (int i = 0; i < kStages<D> - 1; i++) load_next();
+
+  for (int work = blockIdx.x; work < total; work += gridDim.x) {
+    const AttentionItem item = a.decode[work / a.kv_heads];
+    const int kv_head = work % a.kv_heads, rows = item.queries * group;
+    const Mask mask = {item.position, group, a.window};
+    uint32_t q[D / 16][4];
+    load_queries<D>(q, a, item, kv_head, rows, lane);
+    RowState<D, 1> state;
+    state.clear();
+    for (int p = item.kv_begin + warp * kChunk; p < item.kv_end; p += kWarps * kChunk) {
+      cp_async_wait<kStages<D> - 2>();
+      __syncwarp();
+      load_next();  // into the stage that the warp has just left
+      const bf16* k_rows = ring + used * kStage;
+      used = used + 1 == kStages<D> ? 0 : used + 1;
+      float scores[1][2][4] = {};
+#pragma unroll
+      for (int k = 0; k < D / 16; k++) {
+        uint32_t b[4];
+        load_keys<D>(b, k_rows, 0, k, lane);
+        mma_bf16(scores[0][0], q[k], b);
+        mma_bf16(scores[0][1], q[k], b + 2);
+      }
+      if (a.softcap > 0) cap_scores(scores[0], a.scale, a.softcap);
+      if (mask.cuts(p, kChunk, rows)) hide(scores[0], mask, lane / 4, p, lane);
+      state.softmax(scores[0], 0, scale_log2);
+      weigh_values<D, 1, 2>(state, scores, k_rows + kChunk * kRowStride<D>, lane);
+    }
+    combine<D>(a, item, kv_head, rows, state, sums, stats, scale_log2);
+  }
+  cp_async_wait<0>();
+}
+
+template <int D>
+cudaError_t run(const AttentionArgs& args, int capacity, cudaStream_t stream) {
+  auto kernel = attention_decode_kernel<D>;
+  allow_shared(kernel, kShared<D>);
+  const int grid = min(capacity * args.kv_heads, resident_blocks(D <= 128 ? 2 : 1));
+  LAUNCH(kernel, grid, kWarps * kWarpSize, kShared<D>, stream, args);
+  return launched();
+}
+
+}  // namespace
+
+cudaError_t attention_decode(const AttentionArgs& args, int capacity, cudaStream_t stream) {
+  switch (args.head_dim) {
+    case 64: return run<64>(args, capacity, stream);
+    case 80: return run<80>(args, capacity, stream);
+    case 96: return run<96>(args, capacity, stream);
+    case 128: return run<128>(args, capacity, stream);
+    case 256: return run<256>(args, capacity, stream);
+    default: return cudaErrorInvalidValue;
+  }
+}
+
+}  // namespace quire::cuda

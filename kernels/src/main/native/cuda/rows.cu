@@ -1,0 +1,54 @@
+// Whole rows moved: embedding, gather, copies of cache blocks.
+#include "rows.h"
+
+namespace quire::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+__global__ void embed_kernel(EmbedArgs a) {
+  const int t = blockIdx.x;
+  const bool carried = a.carry != nullptr && a.carry[t] >= 0;
+  const int64_t token = carried ? a.previous[a.carry[t]] : a.token[t];
+  for (int column = threadIdx.x * kVector; column < a.cols; column += blockDim.x * kVector) {
+    float values[kVector];
+    load8(values, a.weight + token * a.cols + column);
+#pragma unroll
+    for (int e = 0; e < kVector; e++) values[e] *= a.scale;
+    store8(a.out + static_cast<int64_t>(t) * a.cols + column, values);
+  }
+}
+
+__global__ void gather_rows_kernel(const bf16* x, const int32_t* row, bf16* out, int cols) {
+  const uint4* from = reinterpret_cast<const uint4*>(x + static_cast<int64_t>(row[blockIdx.x]) * cols);
+  uint4* to = reinterpret_cast<uint4*>(out + static_cast<int64_t>(blockIdx.x) * cols);
+  for (int i = threadIdx.x; i < cols / kVector; i += blockDim.x) to[i] = from[i];
+}
+
+__global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t region_bytes, int64_t block_bytes) {
+  uint8_t* region = base + blockIdx.y * region_bytes;
+  const uint4* from = reinterpret_cast<const uint4*>(region + pairs[2 * blockIdx.x] * block_bytes);
+  uint4* to = reinterpret_cast<uint4*>(region + pairs[2 * blockIdx.x + 1] * block_bytes);
+  for (int64_t i = threadIdx.x; i < block_bytes / 16; i += blockDim.x) to[i] = from[i];
+}
+
+}  // namespace
+
+cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
+  LAUNCH(embed_kernel, args.tokens, kThreads, 0, stream, args);
+  return launched();
+}
+
+cudaError_t gather_rows(const bf16* x, const int32_t* row, bf16* out, int rows, int cols, cudaStream_t stream) {
+  LAUNCH(gather_rows_kernel, rows, kThreads, 0, stream, x, row, out, cols);
+  return launched();
+}
+
+cudaError_t copy_blocks(void* base, const int32_t* pairs, int n, int64_t region_bytes, int64_t block_bytes, int regions,
+                        cudaStream_t stream) {
+  LAUNCH(copy_blocks_kernel, dim3(n, regions), kThreads, 0, stream, static_cast<uint8_t*>(base), pairs, region_bytes,
+         block_bytes);
+  return launched();
+}
+
+}  // namespace quire::cuda

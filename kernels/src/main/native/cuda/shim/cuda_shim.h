@@ -1,0 +1,308 @@
+// Runs CUDA sources on the CPU, for tests: one fiber per CUDA thread, the blocks of a grid one after another.
+// What it is strict about, because hardware is not: dynamic shared memory starts as NaN, a cp.async lands only at
+// the wait that covers it, a barrier that can never open aborts with the number of the block. SHIM_ORDER=0|1|n runs
+// the threads forward, backward or shuffled with seed n; results that differ show a missing barrier.
+// Not covered: real memory ordering, registers, occupancy, speed.
+#ifndef QUIRE_CUDA_SHIM_H
+#define QUIRE_CUDA_SHIM_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <random>
+#include <vector>
+
+#ifndef __x86_64__
+#error "the switch between fibers is written for x86-64 only"
+#endif
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __restrict__
+#define __launch_bounds__(...)
+#define __grid_constant__
+
+struct dim3 {
+  unsigned x, y, z;
+  dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+struct uint3 {
+  unsigned x, y, z;
+};
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) uint2 {
+  uint32_t x, y;
+};
+struct alignas(16) uint4 {
+  uint32_t x, y, z, w;
+};
+struct int2 {
+  int x, y;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline uint4 make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w) { return {x, y, z, w}; }
+
+typedef void* cudaStream_t;
+typedef int cudaError_t;
+enum { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
+
+/// Saves the callee-saved registers and the stack pointer to *save, and continues at the stack `to`.
+extern "C" void shim_switch(void** save, void* to);
+asm(R"(.text
+.weak shim_switch
+.type shim_switch, @function
+shim_switch:
+ pushq %rbp
+ pushq %rbx
+ pushq %r12
+ pushq %r13
+ pushq %r14
+ pushq %r15
+ movq %rsp, (%rdi)
+ movq %rsi, %rsp
+ popq %r15
+ popq %r14
+ popq %r13
+ popq %r12
+ popq %rbx
+ popq %rbp
+ ret
+)");
+
+namespace shim {
+
+constexpr size_t kStackBytes = 96 << 10;
+constexpr int kWarp = 32;
+enum class Wait { kNone, kWarp, kBlock };
+
+struct Copy {
+  void* to;
+  const void* from;
+  int bytes;  // the rest of 16 becomes zero
+};
+
+struct Fiber {
+  void* stack_pointer = nullptr;
+  std::unique_ptr<char[]> stack;
+  bool done = false;
+  Wait wait = Wait::kNone;
+  int turn = 0;                                 // of the two exchange slots, the one in use
+  uint64_t slot[2][4] = {};                     // what this lane shows to its warp
+  std::deque<std::vector<Copy>> groups;         // cp.async groups under way; the last is still open
+};
+
+struct Machine {
+  std::vector<Fiber> fibers;
+  void* scheduler = nullptr;
+  unsigned current = 0;
+  dim3 block_size, grid_size;
+  uint3 thread{}, block{};
+  std::unique_ptr<uint64_t[]> shared;
+  std::function<void()> body;
+};
+inline Machine machine;
+
+inline Fiber& me() { return machine.fibers[machine.current]; }
+inline unsigned lane() { return machine.current % kWarp; }
+inline Fiber& peer(unsigned lane) { return machine.fibers[machine.current / kWarp * kWarp + lane]; }
+
+[[noreturn]] inline void fail(const char* what) {
+  fprintf(stderr, "shim: %s, block %u,%u,%u thread %u\n", what, machine.block.x, machine.block.y, machine.block.z,
+          machine.current);
+  abort();
+}
+
+inline void resume(unsigned t) {
+  machine.current = t;
+  const dim3& size = machine.block_size;
+  machine.thread = {t % size.x, t / size.x % size.y, t / (size.x * size.y)};
+  shim_switch(&machine.scheduler, machine.fibers[t].stack_pointer);
+}
+
+inline void wait(Wait reason) {
+  Fiber& fiber = me();
+  fiber.wait = reason;
+  shim_switch(&fiber.stack_pointer, machine.scheduler);
+}
+
+inline void enter() {
+  machine.body();
+  me().done = true;
+  shim_switch(&me().stack_pointer, machine.scheduler);
+}
+
+inline void prepare(Fiber& fiber) {
+  if (!fiber.stack) fiber.stack.reset(new char[kStackBytes]);
+  fiber.done = false;
+  fiber.wait = Wait::kNone;
+  fiber.groups.assign(1, {});
+  void** top = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(fiber.stack.get()) + kStackBytes) & ~uintptr_t{15});
+  *--top = nullptr;  // the return address that enter() never uses
+  *--top = reinterpret_cast<void*>(enter);
+  for (int i = 0; i < 6; i++) *--top = nullptr;
+  fiber.stack_pointer = top;
+}
+
+/// Opens the barriers of threads [from, to) if every live one waits for it; whether one opened.
+inline bool open_barrier(unsigned from, unsigned to, Wait reason) {
+  bool some = false;
+  for (unsigned t = from; t < to; t++) {
+    const Fiber& fiber = machine.fibers[t];
+    if (fiber.done) continue;
+    if (fiber.wait != reason) return false;
+    some = true;
+  }
+  for (unsigned t = from; some && t < to; t++) machine.fibers[t].wait = Wait::kNone;
+  return some;
+}
+
+inline void run_block(unsigned threads, const std::vector<unsigned>& order) {
+  for (unsigned t = 0; t < threads; t++) prepare(machine.fibers[t]);
+  for (unsigned left = threads; left > 0;) {
+    bool progress = false;
+    for (unsigned t : order) {
+      Fiber& fiber = machine.fibers[t];
+      if (fiber.done || fiber.wait != Wait::kNone) continue;
+      resume(t);
+      progress = true;
+      if (fiber.done) left--;
+    }
+    for (unsigned w = 0; w < threads; w += kWarp) {
+      progress |= open_barrier(w, std::min(w + kWarp, threads), Wait::kWarp);
+    }
+    progress |= open_barrier(0, threads, Wait::kBlock);
+    if (!progress && left > 0) fail("barrier never opens");
+  }
+}
+
+inline std::vector<unsigned> thread_order(unsigned threads) {
+  std::vector<unsigned> order(threads);
+  for (unsigned t = 0; t < threads; t++) order[t] = t;
+  const char* wanted = getenv("SHIM_ORDER");
+  const int kind = wanted != nullptr ? atoi(wanted) : 0;
+  if (kind == 1) std::reverse(order.begin(), order.end());
+  if (kind > 1) std::shuffle(order.begin(), order.end(), std::mt19937(static_cast<unsigned>(kind)));
+  return order;
+}
+
+template <class Body>
+void launch(dim3 grid, dim3 block, size_t shared_bytes, Body body) {
+  const unsigned threads = block.x * block.y * block.z;
+  machine.body = body;
+  machine.block_size = block;
+  machine.grid_size = grid;
+  if (machine.fibers.size() < threads) machine.fibers.resize(threads);
+  const std::vector<unsigned> order = thread_order(threads);
+  const size_t words = (shared_bytes + 7) / 8;
+  for (unsigned z = 0; z < grid.z; z++) {
+    for (unsigned y = 0; y < grid.y; y++) {
+      for (unsigned x = 0; x < grid.x; x++) {
+        machine.block = {x, y, z};
+        machine.shared.reset(new uint64_t[words + 2]);  // anew, so that address sanitizers see its end
+        memset(machine.shared.get(), 0xFF, (words + 2) * 8);
+        run_block(threads, order);
+      }
+    }
+  }
+}
+
+inline void* shared_memory() {
+  return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(machine.shared.get()) + 15) & ~uintptr_t{15});
+}
+
+/// Shows `value` to the warp and returns which slot holds everybody's. The two slots alternate: a lane can only be
+/// one exchange ahead, so the other slot is never overwritten before all have read it.
+template <class T>
+int exchange(const T& value) {
+  static_assert(sizeof(T) <= sizeof(Fiber::slot[0]));
+  Fiber& fiber = me();
+  const int turn = fiber.turn;
+  fiber.turn ^= 1;
+  memcpy(fiber.slot[turn], &value, sizeof(T));
+  wait(Wait::kWarp);
+  return turn;
+}
+template <class T>
+T shown(int turn, unsigned lane) {
+  T value;
+  memcpy(&value, peer(lane).slot[turn], sizeof(T));
+  return value;
+}
+template <class T>
+T shuffle(T value, unsigned source) {
+  return shown<T>(exchange(value), source % kWarp);
+}
+
+template <class T>
+T fetch_then(T* address, T value) {
+  const T old = *address;
+  *address = value;
+  return old;
+}
+
+}  // namespace shim
+
+#define threadIdx (shim::machine.thread)
+#define blockIdx (shim::machine.block)
+#define blockDim (shim::machine.block_size)
+#define gridDim (shim::machine.grid_size)
+
+inline void __syncthreads() { shim::wait(shim::Wait::kBlock); }
+inline void __syncwarp(unsigned = ~0u) { shim::wait(shim::Wait::kWarp); }
+inline void __threadfence() {}
+template <class T>
+T __shfl_sync(unsigned, T value, int source) {
+  return shim::shuffle(value, static_cast<unsigned>(source));
+}
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+  return shim::shuffle(value, shim::lane() ^ static_cast<unsigned>(mask));
+}
+template <class T>
+T __shfl_up_sync(unsigned, T value, unsigned delta) {
+  return shim::shuffle(value, shim::lane() >= delta ? shim::lane() - delta : shim::lane());
+}
+inline unsigned __ballot_sync(unsigned, int predicate) {
+  const int turn = shim::exchange(predicate);
+  unsigned mask = 0;
+  for (unsigned l = 0; l < shim::kWarp; l++) mask |= shim::shown<int>(turn, l) != 0 ? 1u << l : 0;
+  return mask;
+}
+inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline int __popc(unsigned value) { return __builtin_popcount(value); }
+template <class T>
+T atomicAdd(T* address, T value) {
+  return shim::fetch_then(address, static_cast<T>(*address + value));
+}
+template <class T>
+T atomicMax(T* address, T value) {
+  return shim::fetch_then(address, std::max(*address, value));
+}
+template <class T>
+T atomicMin(T* address, T value) {
+  return shim::fetch_then(address, std::min(*address, value));
+}
+inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+using std::max;
+using std::min;
+
+#define DYN_SMEM(T, name) T* name = reinterpret_cast<T*>(shim::shared_memory())
+#define LAUNCH(kernel, grid, block, smem, stream, ...) \
+  ((void)(stream), shim::launch(grid, block, smem, [=] { kernel(__VA_ARGS__); }))
+
+#endif

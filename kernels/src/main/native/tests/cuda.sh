@@ -1,0 +1,36 @@
+#!/bin/sh
+# Builds the CUDA kernels for the CPU, through the shim, and runs their cases with the threads of a block forward,
+# backward and shuffled, and once under sanitizers: cuda.sh [output directory]. The three orders must agree to the bit.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+output=${1:-${TMPDIR:-/tmp}/quire-cuda-tests}
+CXX=${CXX:-g++}
+
+build() { # name, flags...
+  directory=$output/$1
+  shift
+  mkdir -p "$directory"
+  newest=$(ls -t "$here"/cuda* "$here"/../cuda/*.h "$here"/../cuda/*.cuh "$here"/../cuda/shim/*.h | head -n 1)
+  for source in "$here"/cuda*.cpp "$here"/../cuda/*.cu; do
+    object=$directory/$(basename "$source").o
+    if [ "$object" -nt "$source" ] && [ "$object" -nt "$newest" ]; then continue; fi
+    $CXX -x c++ -std=c++20 -DQR_SHIM -Wall -Wextra -Wno-unknown-pragmas "$@" -I"$here/../cuda" -I"$here/../include" \
+      -c "$source" -o "$object"
+  done
+  $CXX "$@" "$directory"/*.o -o "$directory/cases"
+}
+
+build plain -O2
+expected=
+for order in 0 1 7; do
+  result=$(SHIM_ORDER=$order "$output/plain/cases") || { echo "$result"; exit 1; }
+  echo "cuda shim, order $order: $result"
+  if [ -n "$expected" ] && [ "$result" != "$expected" ]; then
+    echo "the order of threads changes the result: a barrier is missing" >&2
+    exit 1
+  fi
+  expected=$result
+done
+build sanitized -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 "$output/sanitized/cases" >/dev/null
+echo "cuda shim, sanitized: passed"

@@ -1,0 +1,150 @@
+// Matrix products against float64: bf16 tiles, skinny products and quantised weights, edges of every size.
+#include <algorithm>
+
+#include "../cuda/gemm.h"
+#include "cuda_harness.h"
+
+namespace cuda_cases {
+namespace {
+
+using namespace quire::cuda;
+
+/// IEEE half of a positive or negative normal number, for the factors of groups.
+uint16_t to_half(float value) {
+  const uint16_t sign = value < 0 ? 0x8000 : 0;
+  int exponent;
+  const float fraction = frexpf(fabsf(value), &exponent);
+  const int mantissa = static_cast<int>(nearbyintf(ldexpf(fraction, 11)));
+  return static_cast<uint16_t>(sign + ((exponent + 13) << 10) + mantissa);
+}
+double half_value(uint16_t half) {
+  const double magnitude = ldexp(1024 + (half & 1023), (half >> 10 & 31) - 25);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
+struct Product {
+  int rows, n, k;
+  bool bias, add, out_float;
+};
+
+std::string shape(const Product& p) {
+  return std::to_string(p.rows) + " x " + std::to_string(p.n) + " x " + std::to_string(p.k) + (p.bias ? " bias" : "") +
+         (p.add ? " add" : "") + (p.out_float ? " float" : "");
+}
+
+/// Runs `multiply` on random x and compares with weights given as numbers.
+template <class Multiply>
+void compare(const std::string& name, const Product& p, const void* weight, const std::vector<double>& w, Random& random,
+             Multiply multiply) {
+  const std::vector<bf16> x = normals(static_cast<size_t>(p.rows * p.k), random), bias = normals(static_cast<size_t>(p.n), random);
+  const size_t count = static_cast<size_t>(p.rows * p.n);
+  const std::vector<bf16> before = normals(count, random);
+  std::vector<float> before_float(count);
+  for (size_t i = 0; i < count; i++) before_float[i] = value_of(before[i]);
+  std::vector<double> wanted(count);
+  for (int r = 0; r < p.rows; r++) {
+    for (int n = 0; n < p.n; n++) {
+      double sum = p.bias ? value_of(bias[static_cast<size_t>(n)]) : 0;
+      for (int k = 0; k < p.k; k++) sum += value_of(x[static_cast<size_t>(r * p.k + k)]) * w[static_cast<size_t>(n * p.k + k)];
+      const size_t at = static_cast<size_t>(r * p.n + n);
+      wanted[at] = sum + (p.add ? value_of(before[at]) : 0);
+    }
+  }
+  Device<bf16> d_x(x), d_bias(bias), out_bf16(count);
+  Device<float> out_float(count), workspace(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
+  Device<bf16> added(before);
+  Device<float> added_float(before_float);
+  void* out = p.out_float ? static_cast<void*>(p.add ? added_float.data() : out_float.data())
+                          : static_cast<void*>(p.add ? added.data() : out_bf16.data());
+  const GemmArgs args = {d_x.data(), weight, out, p.bias ? d_bias.data() : nullptr, p.rows, p.n, p.k, p.add, p.out_float,
+                         workspace.data()};
+  require(multiply(args), name.c_str());
+  if (p.out_float) {
+    const std::vector<float> got = (p.add ? added_float : out_float).host();
+    check(name + " " + shape(p), relative_error(got, wanted), 3e-3);
+    digest(got);
+  } else {
+    const std::vector<bf16> got = (p.add ? added : out_bf16).host();
+    check(name + " " + shape(p), relative_error(got, wanted), 4e-3);
+    digest(got);
+  }
+}
+
+void bf16_case(const Product& p, bool skinny, uint64_t seed) {
+  Random random(seed);
+  const std::vector<bf16> w = normals(static_cast<size_t>(p.n * p.k), random);
+  std::vector<double> values;
+  for (bf16 v : w) values.push_back(value_of(v));
+  Device<bf16> d_w(w);
+  if (skinny) {
+    compare("skinny bf16", p, d_w.data(), values, random,
+            [](const GemmArgs& a) { return gemm_skinny(WeightFormat::kBf16, a, nullptr); });
+  } else {
+    compare("tile bf16", p, d_w.data(), values, random, [](const GemmArgs& a) { return gemm_tile(a, nullptr); });
+  }
+  compare("plain bf16", p, d_w.data(), values, random, [](const GemmArgs& a) { return gemm_plain(a, nullptr); });
+}
+
+void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
+  Random random(seed);
+  const size_t count = static_cast<size_t>(p.n * p.k), groups = count / kGroup;
+  std::vector<uint8_t> q4(count);
+  std::vector<int8_t> q8(count);
+  std::vector<uint16_t> scale(groups), minimum(groups);
+  for (size_t i = 0; i < groups; i++) {
+    scale[i] = to_half(0.01f + 0.1f * static_cast<float>(random.uniform()));
+    minimum[i] = to_half(-0.05f - static_cast<float>(random.uniform()));
+  }
+  std::vector<double> values(count);
+  for (size_t i = 0; i < count; i++) {
+    q4[i] = static_cast<uint8_t>(random.below(16));
+    q8[i] = static_cast<int8_t>(random.below(256) - 128);
+    const size_t group = i / kGroup;  // k is a multiple of 32
+    values[i] = format == WeightFormat::kInt4 ? q4[i] * half_value(scale[group]) + half_value(minimum[group])
+                                              : q8[i] * half_value(scale[group]);
+  }
+  const std::vector<uint8_t> packed =
+      format == WeightFormat::kInt4 ? pack_int4(q4, scale, minimum, p.n, p.k) : pack_int8(q8, scale, p.n, p.k);
+  Device<uint8_t> weight(packed);
+  const std::string type = format == WeightFormat::kInt4 ? "int4" : "int8";
+  if (p.rows <= kSkinnyRows) {
+    compare("skinny " + type, p, weight.data(), values, random,
+            [&](const GemmArgs& a) { return gemm_skinny(format, a, nullptr); });
+  }
+  if (p.n % 128 == 0) {
+    compare("quant " + type, p, weight.data(), values, random,
+            [&](const GemmArgs& a) { return gemm_quant(format, a, nullptr); });
+  }
+  Device<bf16> back(count);
+  require(dequantise(format, weight.data(), back.data(), p.n, p.k, nullptr), "dequantise");
+  const std::vector<bf16> got = back.host();
+  check("dequantise " + type + " " + shape(p), relative_error(got, values), 3e-3);
+  digest(got);
+}
+
+}  // namespace
+
+void gemm_cases() {
+  uint64_t seed = 100;
+  for (const Product& p : {Product{1, 64, 64, false, false, false}, {17, 64, 128, true, false, false},
+                           {64, 96, 72, false, true, false}, {65, 64, 8, false, false, true},
+                           {130, 130, 200, true, true, false}, {128, 128, 256, false, false, false},
+                           {33, 66, 320, false, true, true}}) {
+    bf16_case(p, false, seed++);
+  }
+  for (const Product& p : {Product{1, 16, 64, false, false, false}, {1, 32, 1600, false, false, false},
+                           {7, 48, 1024, true, false, false}, {8, 16, 576, false, true, false},
+                           {9, 32, 2048, false, false, true}, {16, 16, 128, true, true, true}}) {
+    bf16_case(p, true, seed++);
+  }
+  for (WeightFormat format : {WeightFormat::kInt4, WeightFormat::kInt8}) {
+    for (const Product& p : {Product{1, 16, 64, false, false, false}, {1, 16, 2560, false, false, false},
+                             {5, 32, 1024, true, false, false}, {8, 128, 128, false, true, false},
+                             {16, 128, 576, false, false, true}, {17, 128, 1024, true, false, false},
+                             {70, 128, 192, false, true, false}, {33, 256, 64, false, false, true}}) {
+      quant_case(format, p, seed++);
+    }
+  }
+}
+
+}  // namespace cuda_cases

@@ -1,0 +1,146 @@
+// What the cases of the CUDA kernels share. The same cases run on the CPU through the shim and on a GPU.
+#ifndef QUIRE_TESTS_CUDA_HARNESS_H
+#define QUIRE_TESTS_CUDA_HARNESS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <string>
+#include <vector>
+
+#include "../cuda/device.cuh"
+
+namespace cuda_cases {
+
+using quire::cuda::bf16;
+
+inline void require(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+#ifdef QR_SHIM
+  fprintf(stderr, "%s: status %d\n", what, status);
+#else
+  fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(status));
+#endif
+  abort();
+}
+
+/// Memory of the device that begins poisoned: every byte 0xFF, NaN in each floating-point type.
+template <class T>
+class Device {
+ public:
+  explicit Device(size_t n) : size_(n) {
+#ifdef QR_SHIM
+    data_ = static_cast<T*>(malloc(n * sizeof(T)));
+    memset(data_, 0xFF, n * sizeof(T));
+#else
+    require(cudaMalloc(&data_, n * sizeof(T) + 16), "allocate");
+    require(cudaMemset(data_, 0xFF, n * sizeof(T)), "poison");
+#endif
+  }
+  explicit Device(const std::vector<T>& values) : Device(values.size()) {
+#ifdef QR_SHIM
+    if (!values.empty()) memcpy(data_, values.data(), values.size() * sizeof(T));
+#else
+    require(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "upload");
+#endif
+  }
+  Device(const Device&) = delete;
+  ~Device() {
+#ifdef QR_SHIM
+    free(data_);
+#else
+    cudaFree(data_);
+#endif
+  }
+  T* data() { return data_; }
+  size_t size() const { return size_; }
+  std::vector<T> host() const {
+    std::vector<T> values(size_);
+#ifdef QR_SHIM
+    memcpy(values.data(), data_, size_ * sizeof(T));
+#else
+    require(cudaDeviceSynchronize(), "run");
+    require(cudaMemcpy(values.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost), "download");
+#endif
+    return values;
+  }
+
+ private:
+  T* data_ = nullptr;
+  size_t size_;
+};
+
+/// A reproducible stream of numbers (SplitMix64).
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+    return z ^ z >> 31;
+  }
+  int below(int n) { return static_cast<int>(next() % static_cast<uint64_t>(n)); }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  float normal() {
+    const double radius = sqrt(-2 * log(1 - uniform()));
+    return static_cast<float>(radius * cos(6.283185307179586 * uniform()));
+  }
+
+ private:
+  uint64_t state_;
+};
+
+inline bf16 round_to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+inline float value_of(bf16 value) {
+  const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+  float result;
+  memcpy(&result, &bits, 4);
+  return result;
+}
+inline double value_of(float value) { return value; }
+
+inline std::vector<bf16> normals(size_t n, Random& random, float scale = 1.0f) {
+  std::vector<bf16> values(n);
+  for (bf16& value : values) value = round_to_bf16(scale * random.normal());
+  return values;
+}
+
+/// |got - wanted| / |wanted| over all elements; infinite if anything is NaN.
+template <class T>
+double relative_error(const std::vector<T>& got, const std::vector<double>& wanted) {
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < wanted.size(); i++) {
+    const double d = static_cast<double>(value_of(got[i])) - wanted[i];
+    error += d * d;
+    norm += wanted[i] * wanted[i];
+  }
+  const double result = sqrt(error / (norm > 0 ? norm : 1));
+  return isnan(result) ? HUGE_VAL : result;
+}
+
+/// One case: its name, its error and the error allowed. Its bits go into the digest that must not depend on the order
+/// of threads.
+void check(const std::string& name, double error, double bound);
+void digest(const void* data, size_t bytes);
+template <class T>
+void digest(const std::vector<T>& values) {
+  digest(values.data(), values.size() * sizeof(T));
+}
+
+void attention_cases();
+void gemm_cases();
+void quant_cases();
+void row_cases();
+void sample_cases();
+
+}  // namespace cuda_cases
+
+#endif

@@ -1,0 +1,172 @@
+// Norm, rotation with cache write, gate, embedding, gather and block copies against float64.
+#include <algorithm>
+
+#include "../cuda/rows.h"
+#include "cuda_harness.h"
+
+namespace cuda_cases {
+namespace {
+
+using namespace quire::cuda;
+
+void norm_case(int rows, int cols, bool add, uint64_t seed) {
+  Random random(seed);
+  const size_t count = static_cast<size_t>(rows * cols);
+  const std::vector<bf16> x = normals(count, random), delta = normals(count, random), weight = normals(static_cast<size_t>(cols), random);
+  std::vector<double> wanted(count), sums(count);
+  for (int r = 0; r < rows; r++) {
+    double square = 0;
+    for (int c = 0; c < cols; c++) {
+      const size_t at = static_cast<size_t>(r * cols + c);
+      sums[at] = value_of(round_to_bf16(value_of(x[at]) + (add ? value_of(delta[at]) : 0)));
+      square += sums[at] * sums[at];
+    }
+    for (int c = 0; c < cols; c++) {
+      const size_t at = static_cast<size_t>(r * cols + c);
+      wanted[at] = sums[at] / sqrt(square / cols + 1e-5) * value_of(weight[static_cast<size_t>(c)]);
+    }
+  }
+  Device<bf16> d_x(x), d_delta(delta), d_weight(weight), out(count);
+  require(rms_norm({d_x.data(), add ? d_delta.data() : nullptr, d_weight.data(), out.data(), rows, cols, 1e-5f}, nullptr), "norm");
+  const std::string name = "norm " + std::to_string(rows) + " x " + std::to_string(cols);
+  const std::vector<bf16> got = out.host();
+  check(name, relative_error(got, wanted), 3e-3);
+  check(name + " residual", relative_error(d_x.host(), sums), 0);
+  digest(got);
+}
+
+struct Rotation {
+  int tokens, heads, kv_heads, dim, rotary, interleaved;
+  bool norm;
+};
+
+void rope_case(const Rotation& r, uint64_t seed) {
+  Random random(seed);
+  const int width = (r.heads + 2 * r.kv_heads) * r.dim, blocks = 4;
+  const std::vector<bf16> qkv = normals(static_cast<size_t>(r.tokens * width), random);
+  const std::vector<bf16> q_norm = normals(static_cast<size_t>(r.dim), random), k_norm = normals(static_cast<size_t>(r.dim), random);
+  std::vector<float> cos_sin(static_cast<size_t>(64 * r.rotary));
+  for (float& v : cos_sin) v = static_cast<float>(2 * random.uniform() - 1);
+  std::vector<int32_t> position, slot;
+  for (int t = 0; t < r.tokens; t++) {
+    position.push_back(random.below(64));
+    slot.push_back(t == 1 ? -1 : (t * 17 + 5) % (blocks * 16));
+  }
+  const size_t cache_size = static_cast<size_t>(blocks * r.kv_heads * 16 * r.dim);
+  std::vector<double> wanted_q(static_cast<size_t>(r.tokens * r.heads * r.dim)), wanted_k(cache_size), wanted_v(cache_size);
+  for (int t = 0; t < r.tokens; t++) {
+    for (int h = 0; h < r.heads + 2 * r.kv_heads; h++) {
+      std::vector<double> v(static_cast<size_t>(r.dim));
+      double square = 0;
+      for (int d = 0; d < r.dim; d++) {
+        v[static_cast<size_t>(d)] = value_of(qkv[static_cast<size_t>(t * width + h * r.dim + d)]);
+        square += v[static_cast<size_t>(d)] * v[static_cast<size_t>(d)];
+      }
+      const bool is_q = h < r.heads, is_v = h >= r.heads + r.kv_heads;
+      if (r.norm && !is_v) {
+        for (size_t d = 0; d < v.size(); d++) v[d] *= value_of((is_q ? q_norm : k_norm)[d]) / sqrt(square / r.dim + 1e-6);
+      }
+      for (int p = 0; p < r.rotary / 2 && !is_v; p++) {
+        double& x = v[static_cast<size_t>(r.interleaved ? 2 * p : p)];
+        double& y = v[static_cast<size_t>(r.interleaved ? 2 * p + 1 : p + r.rotary / 2)];
+        const float* row = &cos_sin[static_cast<size_t>(position[static_cast<size_t>(t)] * r.rotary)];
+        const double c = row[p], s = row[p + r.rotary / 2], real = x * c - y * s;
+        y = y * c + x * s;
+        x = real;
+      }
+      const int s = slot[static_cast<size_t>(t)];
+      for (int d = 0; d < r.dim; d++) {
+        if (is_q) {
+          wanted_q[static_cast<size_t>((t * r.heads + h) * r.dim + d)] = v[static_cast<size_t>(d)];
+        } else if (s >= 0) {
+          const int kv_head = (h - r.heads) % r.kv_heads;
+          (is_v ? wanted_v : wanted_k)[static_cast<size_t>(((s / 16 * r.kv_heads + kv_head) * 16 + s % 16) * r.dim + d)] = v[static_cast<size_t>(d)];
+        }
+      }
+    }
+  }
+  const std::vector<bf16> zeros(cache_size, bf16{0});
+  Device<bf16> d_qkv(qkv), q_out(wanted_q.size()), d_qn(q_norm), d_kn(k_norm), k(zeros), v(zeros);
+  Device<float> table(cos_sin);
+  Device<int32_t> d_position(position), d_slot(slot);
+  require(rope_kv({d_qkv.data(), q_out.data(), r.norm ? d_qn.data() : nullptr, r.norm ? d_kn.data() : nullptr, table.data(),
+                   k.data(), v.data(), d_position.data(), d_slot.data(), r.tokens, r.heads, r.kv_heads, r.dim, r.rotary, 4,
+                   r.interleaved, 1e-6f},
+                  nullptr),
+          "rope");
+  const std::string name = "rope D " + std::to_string(r.dim) + " of " + std::to_string(r.rotary) + (r.interleaved ? " interleaved" : "") + (r.norm ? " norm" : "");
+  const std::vector<bf16> got = q_out.host();
+  check(name + " q", relative_error(got, wanted_q), 3e-3);
+  check(name + " k", relative_error(k.host(), wanted_k), 3e-3);
+  check(name + " v", relative_error(v.host(), wanted_v), 0);
+  digest(got);
+  digest(k.host());
+}
+
+void gated_case(int tokens, int inner, int gelu, uint64_t seed) {
+  Random random(seed);
+  const std::vector<bf16> gate_up = normals(static_cast<size_t>(tokens * 2 * inner), random, 2);
+  std::vector<double> wanted;
+  for (int t = 0; t < tokens; t++) {
+    for (int i = 0; i < inner; i++) {
+      const double x = value_of(gate_up[static_cast<size_t>(t * 2 * inner + i)]), up = value_of(gate_up[static_cast<size_t>(t * 2 * inner + inner + i)]);
+      wanted.push_back(up * (gelu ? 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))) : x / (1 + exp(-x))));
+    }
+  }
+  Device<bf16> in(gate_up), out(wanted.size());
+  require(gated({in.data(), out.data(), tokens, inner, gelu}, nullptr), "gated");
+  const std::vector<bf16> got = out.host();
+  check(std::string("gated ") + (gelu ? "gelu " : "silu ") + std::to_string(tokens) + " x " + std::to_string(inner), relative_error(got, wanted), 3e-3);
+  digest(got);
+}
+
+void move_cases() {
+  Random random(3);
+  const int cols = 72, vocab = 9;
+  const std::vector<bf16> table = normals(static_cast<size_t>(vocab * cols), random);
+  const std::vector<int32_t> token = {3, 8, 0}, carry = {-1, 1, -1}, previous = {7, 5}, rows = {2, 2, 0, 1};
+  Device<bf16> d_table(table), out(static_cast<size_t>(3 * cols)), gathered(static_cast<size_t>(4 * cols));
+  Device<int32_t> d_token(token), d_carry(carry), d_previous(previous), d_rows(rows);
+  require(embed({d_table.data(), out.data(), d_token.data(), d_carry.data(), d_previous.data(), 3, cols, 2}, nullptr), "embed");
+  require(gather_rows(out.data(), d_rows.data(), gathered.data(), 4, cols, nullptr), "gather");
+  std::vector<double> wanted, picked;
+  for (int t : {3, 5, 0}) {
+    for (int c = 0; c < cols; c++) wanted.push_back(2 * value_of(table[static_cast<size_t>(t * cols + c)]));
+  }
+  for (int r : rows) picked.insert(picked.end(), wanted.begin() + r * cols, wanted.begin() + (r + 1) * cols);
+  check("embed", relative_error(out.host(), wanted), 0);
+  check("gather rows", relative_error(gathered.host(), picked), 0);
+  digest(gathered.host());
+
+  std::vector<uint8_t> memory(2 * 5 * 48);
+  for (uint8_t& byte : memory) byte = static_cast<uint8_t>(random.next());
+  std::vector<uint8_t> moved = memory;
+  for (size_t region : {size_t{0}, size_t{240}}) {
+    std::copy_n(memory.begin() + static_cast<ptrdiff_t>(region + 48), 48, moved.begin() + static_cast<ptrdiff_t>(region + 4 * 48));
+    std::copy_n(memory.begin() + static_cast<ptrdiff_t>(region + 48), 48, moved.begin() + static_cast<ptrdiff_t>(region));
+  }
+  Device<uint8_t> base(memory);
+  Device<int32_t> pairs(std::vector<int32_t>{1, 4, 1, 0});
+  require(copy_blocks(base.data(), pairs.data(), 2, 240, 48, 2, nullptr), "copy blocks");
+  check("copy blocks", base.host() == moved ? 0 : 1, 0);
+}
+
+}  // namespace
+
+void row_cases() {
+  norm_case(1, 64, false, 1);
+  norm_case(3, 4096, true, 2);
+  norm_case(2, 8200, true, 3);
+  norm_case(2, 24000, false, 4);
+  uint64_t seed = 10;
+  for (const Rotation& r : {Rotation{3, 4, 2, 128, 128, 0, false}, {3, 3, 1, 64, 64, 0, true}, {2, 2, 1, 80, 32, 0, false},
+                            {3, 2, 2, 128, 64, 1, false}, {2, 2, 1, 256, 256, 0, true}, {3, 8, 4, 96, 96, 1, true}}) {
+    rope_case(r, seed++);
+  }
+  gated_case(1, 8, 0, 30);
+  gated_case(5, 264, 0, 31);
+  gated_case(3, 1000, 1, 32);
+  move_cases();
+}
+
+}  // namespace cuda_cases
