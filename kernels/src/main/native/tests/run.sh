@@ -14,6 +14,7 @@ run() {
   mkdir -p "$directory"
   QUIRE_CXXFLAGS=$flags sh "$here/../build.sh" "$directory/objects" "$directory"
   for source in "$here"/*.cpp; do
+    case $source in */cuda*) continue ;; esac
     object=$directory/$(basename "$source" .cpp).o
     if [ ! "$object" -nt "$source" ] || [ ! "$object" -nt "$here/harness.h" ]; then
       # shellcheck disable=SC2086
