@@ -16,7 +16,7 @@ for argument; do
   *) echo "usage: run.sh [quick|full|kernels|model] [--dry]" >&2; exit 2 ;;
   esac
 done
-if [ -n "$dry" ]; then exec sh "$native/tests/cuda.sh"; fi
+if [ -n "$dry" ]; then exec sh "$native/tests/cuda/run.sh"; fi
 
 out=${OUT:-/tmp/quire-gpu}
 build=${BUILD:-/tmp/quire-gpu-build}
@@ -36,9 +36,9 @@ compile() {
   arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
   [ "$arch" = 90 ] && arch=90a
   export build native arch
-  ls "$native"/cuda/*.cu "$native"/tests/cuda*.cpp "$here"/*.cu | xargs -P 16 -I{} sh -c '
+  ls "$native"/cuda/*.cu "$native"/tests/cuda/*.cpp "$here"/*.cu | xargs -P 16 -I{} sh -c '
     nvcc -x cu -O3 -std=c++20 -lineinfo -gencode=arch=compute_$arch,code=sm_$arch -I"$native/cuda" -c {} -o "$build/$(basename {}).o"' &&
-    nvcc -o "$build/cases" "$build"/cuda*.cpp.o $(ls "$native"/cuda/*.cu | while read -r f; do echo "$build/$(basename "$f").o"; done) &&
+    nvcc -o "$build/cases" "$build"/*.cpp.o $(ls "$native"/cuda/*.cu | while read -r f; do echo "$build/$(basename "$f").o"; done) &&
     nvcc -o "$build/bench" $(ls "$native"/cuda/*.cu "$here"/*.cu | while read -r f; do echo "$build/$(basename "$f").o"; done) -ldl
 }
 

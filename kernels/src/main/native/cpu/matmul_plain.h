@@ -24,13 +24,15 @@ QR_INLINE void write_tile(const TileWork& work, int64_t tile, int64_t row, F val
   const int n = left < kTileRows ? (int)left : kTileRows;
   float* out = work.sink.out + (row - work.sink.first_row) * work.sink.stride + part.column + first -
                work.sink.first_column;
-  if (n == kTileRows && job.bias == nullptr) {  // stores in part keep loads waiting
-    store(out, job.add ? add(load(out), value) : value);
-    return;
+  const bool whole = n == kTileRows;  // stores in part keep loads waiting
+  const auto read = [&](const float* p) { return whole ? load(p) : load_n(p, n); };
+  if (job.bias != nullptr) value = add(value, read(job.bias + part.column + first));
+  if (job.add) value = add(read(out), value);
+  if (whole) {
+    store(out, value);
+  } else {
+    store_n(out, value, n);
   }
-  if (job.bias != nullptr) value = add(value, load_n(job.bias + part.column + first, n));
-  if (job.add) value = add(load_n(out, n), value);
-  store_n(out, value, n);
 }
 
 template <int kType>

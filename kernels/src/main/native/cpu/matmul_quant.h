@@ -45,6 +45,8 @@ QR_INLINE void store_planes(I codes, int8_t* high, int8_t* low) {
 static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const float* x, int64_t step, int64_t row,
                            int row_step, int64_t group, int group_step, int n) {
   const float levels = job.high ? 32639.0f : 127.0f;
+  bool halves = false;  // whether some part wants the sum of a group's second half
+  for (int p = 0; p < job.n_parts; p++) halves = halves || job.parts[p].format->scales_per_group == 2;
   alignas(64) int32_t lanes[kCells][16], second[kCells][16], bits[kCells], sums[kCells], seconds[kCells];
   alignas(64) float scale[kCells], inverse[kCells];
   for (int i = 0; i < n; i++) {
@@ -70,10 +72,13 @@ static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const f
       store_bytes(q.codes + code + 16, b);
     }
     store_int(lanes[i], add(a, b));
-    store_int(second[i], b);
+    if (halves) store_int(second[i], b);
   }
-  for (int i = n; i < kCells; i++) store_int(second[i], set1_int(0));
   store_int(sums, sum_each(lanes));
+  if (halves) {
+    for (int i = n; i < kCells; i++) store_int(second[i], set1_int(0));
+    store_int(seconds, sum_each(second));
+  }
   for (int i = 0; i < n; i++) {
     const int64_t at = cell(i), in_block = at % kRowBlock;
     float* factors = q.factors + (at - in_block) * 4 + in_block;
@@ -84,13 +89,12 @@ static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const f
   for (int p = 0; p < job.n_parts; p++) {
     if (q.starts[p] == nullptr) continue;
     const int32_t base = job.high ? 0 : kMagicBits, zero = q.zero[p];
-    const bool halves = job.parts[p].format->scales_per_group == 2;
-    if (halves) store_int(seconds, sum_each(second));
+    const bool by_half = job.parts[p].format->scales_per_group == 2;
     for (int i = 0; i < n; i++) {
       const int64_t at = cell(i), in_block = at % kRowBlock;
       int32_t* starts = q.starts[p] + (at - in_block) * 2 + in_block;
-      starts[0] = base - zero * (halves ? sums[i] - seconds[i] : sums[i]);
-      if (halves) starts[kRowBlock] = base - zero * seconds[i];
+      starts[0] = base - zero * (by_half ? sums[i] - seconds[i] : sums[i]);
+      if (by_half) starts[kRowBlock] = base - zero * seconds[i];
     }
   }
 }

@@ -52,6 +52,24 @@ struct AttentionArgs {
   float scale, softcap;   // softcap 0 = none
 };
 
+template <int kDim>
+struct HeadDim {
+  static constexpr int value = kDim;
+};
+
+/// run(HeadDim<D>{}) for a head size that the kernels are compiled for.
+template <class Run>
+cudaError_t with_head_dim(int head_dim, Run run) {
+  switch (head_dim) {
+    case 64: return run(HeadDim<64>{});
+    case 80: return run(HeadDim<80>{});
+    case 96: return run(HeadDim<96>{});
+    case 128: return run(HeadDim<128>{});
+    case 256: return run(HeadDim<256>{});
+    default: return cudaErrorInvalidValue;
+  }
+}
+
 /// A step's work, made on the host.
 struct AttentionPlan {
   std::vector<AttentionItem> decode, prefill;

@@ -61,14 +61,7 @@ cudaError_t run(const AttentionArgs& args, int capacity, cudaStream_t stream) {
 }  // namespace
 
 cudaError_t attention_merge(const AttentionArgs& args, int capacity, cudaStream_t stream) {
-  switch (args.head_dim) {
-    case 64: return run<64>(args, capacity, stream);
-    case 80: return run<80>(args, capacity, stream);
-    case 96: return run<96>(args, capacity, stream);
-    case 128: return run<128>(args, capacity, stream);
-    case 256: return run<256>(args, capacity, stream);
-    default: return cudaErrorInvalidValue;
-  }
+  return with_head_dim(args.head_dim, [&](auto dim) { return run<decltype(dim)::value>(args, capacity, stream); });
 }
 
 }  // namespace quire::cuda

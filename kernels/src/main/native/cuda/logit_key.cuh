@@ -6,14 +6,15 @@
 
 namespace quire::cuda {
 
+constexpr uint32_t kKeyOfMinusInfinity = 0x007fffffu;
+constexpr uint32_t kKeyOfBad = 0xffffffffu;
+
 /// Larger for larger logits; NaN and +infinity become the largest of all.
 __device__ __forceinline__ uint32_t logit_key(float logit) {
-  if (!(logit < INFINITY)) return 0xffffffffu;
+  if (!(logit < INFINITY)) return kKeyOfBad;
   const uint32_t bits = float_to_bits(logit);
   return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
-constexpr uint32_t kKeyOfMinusInfinity = 0x007fffffu;
-constexpr uint32_t kKeyOfBad = 0xffffffffu;
 
 /// The larger logit first, then the lower token.
 __device__ __forceinline__ uint64_t choice_key(uint32_t key, int token) {

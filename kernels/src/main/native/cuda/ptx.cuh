@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef QR_SHIM
+#include "../cpu/half.h"
+#endif
+
 namespace quire::cuda {
 
 struct bf16 {
@@ -13,33 +17,16 @@ struct bf16 {
 
 #ifdef QR_SHIM
 
-inline float bits_to_float(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-inline uint32_t float_to_bits(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  return bits;
-}
 inline bf16 to_bf16(float value) {
-  const uint32_t bits = float_to_bits(value);
   if (value != value) return {0x7fff};
-  return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+  return {float_to_bf16(value)};
 }
 /// Two floats as bf16: the first in the low half.
 inline uint32_t pack_bf16(float low, float high) {
   return static_cast<uint32_t>(to_bf16(low).bits) | static_cast<uint32_t>(to_bf16(high).bits) << 16;
 }
 inline float exp2_approx(float x) { return exp2f(x); }
-inline float half_to_float(uint32_t half) {
-  const int exponent = static_cast<int>(half >> 10 & 31), mantissa = static_cast<int>(half & 1023);
-  const float magnitude = exponent == 0    ? ldexpf(static_cast<float>(mantissa), -24)
-                          : exponent == 31 ? (mantissa != 0 ? NAN : HUGE_VALF)
-                                           : ldexpf(static_cast<float>(1024 + mantissa), exponent - 25);
-  return (half & 0x8000) != 0 ? -magnitude : magnitude;
-}
+inline float half_to_float(uint32_t half) { return f16_to_float(static_cast<uint16_t>(half)); }
 /// The low and the high half of the result are a * b + c of those halves, rounded once.
 inline uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c) {
   const float low = fmaf(bits_to_float(a << 16), bits_to_float(b << 16), bits_to_float(c << 16));

@@ -6,7 +6,7 @@
 namespace {
 
 constexpr int kLayers = 30, kHidden = 576, kHeads = 9, kKvHeads = 3, kDim = 64, kInner = 1536, kVocab = 49152;
-constexpr int kBlock = 16, kBlocks = 4096, kMostTokens = 512, kMostRows = 64, kQkv = (kHeads + 2 * kKvHeads) * kDim;
+constexpr int kBlock = 16, kBlocks = 1024, kMostTokens = 512, kMostRows = 64, kQkv = (kHeads + 2 * kKvHeads) * kDim;
 
 class Model {
  public:

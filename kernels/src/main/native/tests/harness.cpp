@@ -36,32 +36,6 @@ int report() {
 
 double worse(double most, double error) { return error <= most ? most : isnan(error) ? HUGE_VAL : error; }
 
-uint64_t Random::next() {
-  uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBull;
-  return z ^ z >> 31;
-}
-
-float Random::normal() {
-  const double radius = sqrt(-2 * log(1 - uniform()));
-  return static_cast<float>(radius * cos(6.283185307179586 * uniform()));
-}
-
-std::vector<float> Random::normals(size_t n) {
-  std::vector<float> values(n);
-  for (float& value : values) value = normal();
-  return values;
-}
-
-float half_to_float(uint16_t half) {
-  const int exponent = half >> 10 & 31, mantissa = half & 1023;
-  const double magnitude = exponent == 0    ? ldexp(mantissa, -24)
-                           : exponent == 31 ? (mantissa != 0 ? NAN : HUGE_VAL)
-                                            : ldexp(1024 + mantissa, exponent - 25);
-  return static_cast<float>((half & 0x8000) != 0 ? -magnitude : magnitude);
-}
-
 double to_bf16(double value) {
   int exponent;
   const double fraction = frexp(value, &exponent);
@@ -71,20 +45,6 @@ double to_bf16(double value) {
 void put_bf16(uint8_t* to, double rounded) {
   const float value = static_cast<float>(rounded);
   memcpy(to, reinterpret_cast<const uint8_t*>(&value) + 2, 2);
-}
-
-uint16_t float_to_half(double value) {
-  const uint16_t sign = signbit(value) ? 0x8000 : 0;
-  if (isnan(value)) return sign | 0x7e00;
-  double magnitude = fabs(value);
-  if (magnitude >= 65504) return sign | 0x7bff;
-  if (magnitude < ldexp(1, -14)) {
-    return static_cast<uint16_t>(sign + static_cast<int>(nearbyint(ldexp(magnitude, 24))));
-  }
-  int exponent;
-  const double fraction = frexp(magnitude, &exponent);  // [0.5, 1)
-  const int mantissa = static_cast<int>(nearbyint(ldexp(fraction, 11)));
-  return static_cast<uint16_t>(sign + ((exponent + 13) << 10) + mantissa);
 }
 
 Rig::Rig(int isa, int threads) {

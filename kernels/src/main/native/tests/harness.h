@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "numbers.h"
 #include "quire.h"
 
 namespace conformance {
@@ -19,22 +20,6 @@ int report();
 /// The larger of two errors; NaN counts as infinite.
 double worse(double most, double error);
 
-/// A reproducible stream of numbers (SplitMix64).
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t next();
-  int below(int n) { return static_cast<int>(next() % static_cast<uint64_t>(n)); }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  float normal();
-  std::vector<float> normals(size_t n);
-
- private:
-  uint64_t state_;
-};
-
-float half_to_float(uint16_t half);
-uint16_t float_to_half(double value);
 /// The nearest bfloat16, even on ties, for numbers that are not denormal; and its two bytes.
 double to_bf16(double value);
 void put_bf16(uint8_t* to, double rounded);

@@ -14,9 +14,8 @@ run() {
   mkdir -p "$directory"
   QUIRE_CXXFLAGS=$flags sh "$here/../build.sh" "$directory/objects" "$directory"
   for source in "$here"/*.cpp; do
-    case $source in */cuda*) continue ;; esac
     object=$directory/$(basename "$source" .cpp).o
-    if [ ! "$object" -nt "$source" ] || [ ! "$object" -nt "$here/harness.h" ]; then
+    if [ ! "$object" -nt "$source" ] || [ ! "$object" -nt "$here/harness.h" ] || [ ! "$object" -nt "$here/numbers.h" ]; then
       # shellcheck disable=SC2086
       $CXX -std=c++20 -Wall -Wextra $flags -I"$here/../include" -c "$source" -o "$object"
     fi

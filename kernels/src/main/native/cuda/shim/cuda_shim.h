@@ -27,9 +27,7 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
-#define __restrict__
 #define __launch_bounds__(...)
-#define __grid_constant__
 
 struct dim3 {
   unsigned x, y, z;
@@ -54,7 +52,6 @@ struct int2 {
   int x, y;
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 inline uint4 make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w) { return {x, y, z, w}; }
 
 typedef void* cudaStream_t;
@@ -248,13 +245,6 @@ T shuffle(T value, unsigned source) {
   return shown<T>(exchange(value), source % kWarp);
 }
 
-template <class T>
-T fetch_then(T* address, T value) {
-  const T old = *address;
-  *address = value;
-  return old;
-}
-
 }  // namespace shim
 
 #define threadIdx (shim::machine.thread)
@@ -264,38 +254,9 @@ T fetch_then(T* address, T value) {
 
 inline void __syncthreads() { shim::wait(shim::Wait::kBlock); }
 inline void __syncwarp(unsigned = ~0u) { shim::wait(shim::Wait::kWarp); }
-inline void __threadfence() {}
-template <class T>
-T __shfl_sync(unsigned, T value, int source) {
-  return shim::shuffle(value, static_cast<unsigned>(source));
-}
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   return shim::shuffle(value, shim::lane() ^ static_cast<unsigned>(mask));
-}
-template <class T>
-T __shfl_up_sync(unsigned, T value, unsigned delta) {
-  return shim::shuffle(value, shim::lane() >= delta ? shim::lane() - delta : shim::lane());
-}
-inline unsigned __ballot_sync(unsigned, int predicate) {
-  const int turn = shim::exchange(predicate);
-  unsigned mask = 0;
-  for (unsigned l = 0; l < shim::kWarp; l++) mask |= shim::shown<int>(turn, l) != 0 ? 1u << l : 0;
-  return mask;
-}
-inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
-inline int __popc(unsigned value) { return __builtin_popcount(value); }
-template <class T>
-T atomicAdd(T* address, T value) {
-  return shim::fetch_then(address, static_cast<T>(*address + value));
-}
-template <class T>
-T atomicMax(T* address, T value) {
-  return shim::fetch_then(address, std::max(*address, value));
-}
-template <class T>
-T atomicMin(T* address, T value) {
-  return shim::fetch_then(address, std::min(*address, value));
 }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 using std::max;

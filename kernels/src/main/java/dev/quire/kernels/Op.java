@@ -130,12 +130,16 @@ public sealed interface Op {
 
     /**
      * Causal attention over the paged cache (PagedAttention, Kwon et al. 2023). q, out {@code [T, heads headDim]};
-     * {@code scale > 0}. Over a bfloat16 cache queries and softmax weights are rounded to bfloat16 as well.
+     * {@code scale > 0}. Over a bfloat16 cache queries and softmax weights are rounded to bfloat16 as well. Unspecified
+     * afterwards: out, where the next operation is a {@link Linear} of quantised weights that takes it.
      */
     record Attention(Tensor out, Tensor q, KvLayer cache, int heads, float scale, int window, float softcap)
             implements Op {}
 
-    /** {@code out[r, i] = act(gateUp[r, i]) gateUp[r, inner + i]}. */
+    /**
+     * {@code out[r, i] = act(gateUp[r, i]) gateUp[r, inner + i]}. Unspecified afterwards: gateUp, and out where the next
+     * operation is a {@link Linear} of quantised weights that takes it.
+     */
     record Gated(Tensor out, Tensor gateUp, Activation activation, Rows rows) implements Op {}
 
     /** {@code out[r] = x[logitsRow[r]]}. */

@@ -109,8 +109,14 @@ public final class Forward {
         return out;
     }
 
-    /** The rows whose logits are wanted, {@code [R, cols]}; all that follows works on R rows. */
-    public Tensor lastRows(String out, Tensor x) {
+    /**
+     * Behind the attention of the last layer keys and values are in the cache, and only rows matter whose logits are
+     * wanted: there those of x, {@code [R, cols]}, and all that follows works on R rows. In other layers x itself.
+     */
+    public Tensor wanted(int layer, String out, Tensor x) {
+        if (layer < config.layers() - 1) {
+            return x;
+        }
         rows = Op.Rows.LOGITS;
         Tensor result = result(out, x.cols());
         operations.add(new Op.GatherRows(result, x));

@@ -58,11 +58,8 @@ final class Qwen3 implements Architecture {
             Layer l = layers.get(i);
             Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), null, l.q, l.k, l.v);
             Tensor q = f.ropeKv(qkv, l.qNorm, l.kNorm, i);
-            Tensor attended = f.attend(q, i);
-            if (i == layers.size() - 1) { // the others have given their keys and values
-                attended = f.lastRows("last attended", attended);
-                x = f.lastRows("last residual", x);
-            }
+            Tensor attended = f.wanted(i, "last attended", f.attend(q, i));
+            x = f.wanted(i, "last residual", x);
             f.addLinear(x, attended, l.o);
             Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gate, l.up);
             f.addLinear(x, f.gated(gateUp), l.down);

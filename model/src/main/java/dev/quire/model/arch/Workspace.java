@@ -18,7 +18,7 @@ public final class Workspace implements AutoCloseable {
 
     /**
      * @param tokens rows of per-token matrices
-     * @param logits rows of the matrices behind {@link Forward#lastRows}
+     * @param logits rows of the matrices behind {@link Forward#wanted}
      */
     public Workspace(Backend backend, int tokens, int logits) {
         this.backend = backend;

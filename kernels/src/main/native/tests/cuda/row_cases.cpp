@@ -1,8 +1,8 @@
 // Norm, rotation with cache write, gate, embedding, gather and block copies against float64.
 #include <algorithm>
 
-#include "../cuda/rows.h"
-#include "cuda_harness.h"
+#include "../../cuda/rows.h"
+#include "harness.h"
 
 namespace cuda_cases {
 namespace {

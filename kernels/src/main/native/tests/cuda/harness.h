@@ -11,10 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "../cuda/device.cuh"
+#include "../../cuda/device.cuh"
+#include "../numbers.h"
 
 namespace cuda_cases {
 
+using conformance::Random;
 using quire::cuda::bf16;
 
 inline void require(cudaError_t status, const char* what) {
@@ -73,27 +75,6 @@ class Device {
   size_t size_;
 };
 
-/// A reproducible stream of numbers (SplitMix64).
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBull;
-    return z ^ z >> 31;
-  }
-  int below(int n) { return static_cast<int>(next() % static_cast<uint64_t>(n)); }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  float normal() {
-    const double radius = sqrt(-2 * log(1 - uniform()));
-    return static_cast<float>(radius * cos(6.283185307179586 * uniform()));
-  }
-
- private:
-  uint64_t state_;
-};
-
 inline bf16 round_to_bf16(float value) {
   uint32_t bits;
   memcpy(&bits, &value, 4);
@@ -137,7 +118,6 @@ void digest(const std::vector<T>& values) {
 
 void attention_cases();
 void gemm_cases();
-void quant_cases();
 void row_cases();
 void sample_cases();
 

@@ -1,8 +1,8 @@
 // Sampling: greedy choice, its ties and its refusals.
 #include <algorithm>
 
-#include "../cuda/sample.h"
-#include "cuda_harness.h"
+#include "../../cuda/sample.h"
+#include "harness.h"
 
 namespace cuda_cases {
 namespace {

@@ -2,8 +2,8 @@
 // sizes, windows, caps, splits. Positions past a sequence's end hold NaN.
 #include <algorithm>
 
-#include "../cuda/attention.h"
-#include "cuda_harness.h"
+#include "../../cuda/attention.h"
+#include "harness.h"
 
 namespace cuda_cases {
 namespace {

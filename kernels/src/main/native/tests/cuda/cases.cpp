@@ -1,6 +1,6 @@
 // Runs the cases of the CUDA kernels. Arguments name groups; none runs all. The last line has the count and a digest
 // of all outputs, which is the same in every order of the shim's threads.
-#include "cuda_harness.h"
+#include "harness.h"
 
 namespace cuda_cases {
 namespace {

@@ -1,26 +1,14 @@
 // Matrix products against float64: bf16 tiles, skinny products and quantised weights, edges of every size.
 #include <algorithm>
 
-#include "../cuda/gemm.h"
-#include "cuda_harness.h"
+#include "../../cuda/gemm.h"
+#include "harness.h"
 
 namespace cuda_cases {
 namespace {
 
+using conformance::float_to_half;
 using namespace quire::cuda;
-
-/// IEEE half of a positive or negative normal number, for the factors of groups.
-uint16_t to_half(float value) {
-  const uint16_t sign = value < 0 ? 0x8000 : 0;
-  int exponent;
-  const float fraction = frexpf(fabsf(value), &exponent);
-  const int mantissa = static_cast<int>(nearbyintf(ldexpf(fraction, 11)));
-  return static_cast<uint16_t>(sign + ((exponent + 13) << 10) + mantissa);
-}
-double half_value(uint16_t half) {
-  const double magnitude = ldexp(1024 + (half & 1023), (half >> 10 & 31) - 25);
-  return half & 0x8000 ? -magnitude : magnitude;
-}
 
 struct Product {
   int rows, n, k;
@@ -92,16 +80,16 @@ void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
   std::vector<int8_t> q8(count);
   std::vector<uint16_t> scale(groups), minimum(groups);
   for (size_t i = 0; i < groups; i++) {
-    scale[i] = to_half(0.01f + 0.1f * static_cast<float>(random.uniform()));
-    minimum[i] = to_half(-0.05f - static_cast<float>(random.uniform()));
+    scale[i] = float_to_half(0.01f + 0.1f * static_cast<float>(random.uniform()));
+    minimum[i] = float_to_half(-0.05f - static_cast<float>(random.uniform()));
   }
   std::vector<double> values(count);
   for (size_t i = 0; i < count; i++) {
     q4[i] = static_cast<uint8_t>(random.below(16));
     q8[i] = static_cast<int8_t>(random.below(256) - 128);
     const size_t group = i / kGroup;  // k is a multiple of 32
-    values[i] = format == WeightFormat::kInt4 ? q4[i] * half_value(scale[group]) + half_value(minimum[group])
-                                              : q8[i] * half_value(scale[group]);
+    const double factor = conformance::half_to_float(scale[group]), least = conformance::half_to_float(minimum[group]);
+    values[i] = format == WeightFormat::kInt4 ? q4[i] * factor + least : q8[i] * factor;
   }
   const std::vector<uint8_t> packed =
       format == WeightFormat::kInt4 ? pack_int4(q4, scale, minimum, p.n, p.k) : pack_int8(q8, scale, p.n, p.k);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the CUDA kernels for the CPU, through the shim, and runs their cases with the threads of a block forward,
-# backward and shuffled, and once under sanitizers: cuda.sh [output directory]. The three orders must agree to the bit.
+# backward and shuffled, and once under sanitizers: run.sh [output directory]. The three orders must agree to the bit.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 output=${1:-${TMPDIR:-/tmp}/quire-cuda-tests}
@@ -10,13 +10,15 @@ build() { # name, flags...
   directory=$output/$1
   shift
   mkdir -p "$directory"
-  newest=$(ls -t "$here"/cuda* "$here"/../cuda/*.h "$here"/../cuda/*.cuh "$here"/../cuda/shim/*.h | head -n 1)
-  for source in "$here"/cuda*.cpp "$here"/../cuda/*.cu; do
+  newest=$(ls -t "$here"/*.h "$here"/../numbers.h "$here"/../../cuda/*.h "$here"/../../cuda/*.cuh "$here"/../../cuda/shim/*.h | head -n 1)
+  pids=
+  for source in "$here"/*.cpp "$here"/../../cuda/*.cu; do
     object=$directory/$(basename "$source").o
     if [ "$object" -nt "$source" ] && [ "$object" -nt "$newest" ]; then continue; fi
-    $CXX -x c++ -std=c++20 -DQR_SHIM -Wall -Wextra -Wno-unknown-pragmas "$@" -I"$here/../cuda" -I"$here/../include" \
-      -c "$source" -o "$object"
+    $CXX -x c++ -std=c++20 -DQR_SHIM -Wall -Wextra -Wno-unknown-pragmas "$@" -c "$source" -o "$object" &
+    pids="$pids $!"
   done
+  for pid in $pids; do wait "$pid" || exit 1; done
   $CXX "$@" "$directory"/*.o -o "$directory/cases"
 }
 
