@@ -3,23 +3,27 @@
 # backward and shuffled, and once under sanitizers: run.sh [output directory]. The three orders must agree to the bit.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-output=${1:-${TMPDIR:-/tmp}/quire-cuda-tests}
+output=${1:-$here/../../../../../target/cuda-tests}
 CXX=${CXX:-g++}
 
 build() { # name, flags...
   directory=$output/$1
   shift
   mkdir -p "$directory"
-  newest=$(ls -t "$here"/*.h "$here"/../numbers.h "$here"/../../cuda/*.h "$here"/../../cuda/*.cuh "$here"/../../cuda/shim/*.h | head -n 1)
+  newest=$(ls -t "$here"/*.h "$here"/../numbers.h "$here"/../../cuda/*.h "$here"/../../cuda/*.cuh "$here"/../../cuda/shim/*.h \
+    "$here"/../../cpu/half.h | head -n 1)
   pids=
+  objects=
   for source in "$here"/*.cpp "$here"/../../cuda/*.cu; do
     object=$directory/$(basename "$source").o
+    objects="$objects $(basename "$object")"
     if [ "$object" -nt "$source" ] && [ "$object" -nt "$newest" ]; then continue; fi
     $CXX -x c++ -std=c++20 -DQR_SHIM -Wall -Wextra -Wno-unknown-pragmas "$@" -c "$source" -o "$object" &
     pids="$pids $!"
   done
   for pid in $pids; do wait "$pid" || exit 1; done
-  $CXX "$@" "$directory"/*.o -o "$directory/cases"
+  # shellcheck disable=SC2086
+  (cd "$directory" && $CXX "$@" $objects -o cases)
 }
 
 build plain -O2
