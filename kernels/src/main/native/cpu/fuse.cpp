@@ -29,6 +29,9 @@ bool takes(const Prepared& linear, uint64_t out, int cols) {
          reinterpret_cast<uint64_t>(linear.linear.x) == out && linear.linear.in_cols == cols;
 }
 
+/// Columns of x that are quantised together.
+int columns_of_scale(const LinearJob& job) { return job.paired ? 2 * kGroup : kGroup; }
+
 bool wholly_quantised(const LinearJob& job) {
   return std::all_of(job.parts, job.parts + job.n_parts, [](const LinearPart& p) { return p.format->code_bits != 0; });
 }
@@ -50,7 +53,7 @@ void fuse_norm(Prepared& norm, Prepared& linear, int threads) {
 void fuse_attention(Prepared& attention, Prepared& linear) {
   const QrAttention& a = *attention.attention.op;
   if ((linear.op->flags & QR_ROWS_LOGITS) != 0 || !takes(linear, a.out, a.heads * a.head_dim)) return;
-  if (a.head_dim % kGroup != 0) return;
+  if (a.head_dim % columns_of_scale(linear.linear) != 0) return;
   attention.attention.feeds = &linear.linear;
   linear.fed = true;
 }
@@ -64,6 +67,7 @@ void fuse_gate(Prepared& linear, Prepared& gated) {
     return;
   }
   job.gate = &a;
+  job.gate_columns = a.inner % (2 * kGroup) == 0 ? 2 * kGroup : kGroup;
   gated.absorbed = true;
 }
 
@@ -71,6 +75,7 @@ void fuse_gate(Prepared& linear, Prepared& gated) {
 void fuse_gate_out(Prepared& linear, Prepared& next) {
   const QrGated& a = *linear.linear.gate;
   if (!same_rows(linear, next) || !takes(next, a.out, a.inner)) return;
+  if (linear.linear.gate_columns < columns_of_scale(next.linear)) return;
   linear.linear.feeds = &next.linear;
   next.fed = true;
 }
@@ -96,12 +101,12 @@ void fuse_rope(Prepared& linear, Prepared& rope, const QrStep& step) {
 
 int64_t quantised_bytes(const LinearJob& job) {
   const int64_t blocks = (job.rows + kRowBlock - 1) / kRowBlock;
-  return round_up(blocks * (job.in_cols / kGroup) * kRowBlock * (kGroup * 2 + 16 + 8 * 3), 64);
+  return round_up(blocks * group_slots(job.in_cols) * kRowBlock * (kGroup * 2 + 12 + 8 * 3 + 10), 64);
 }
 
 QuantisedRows place_quantised(const LinearJob& job, uint8_t* at) {
   const int64_t blocks = (job.rows + kRowBlock - 1) / kRowBlock;
-  const int64_t rows = blocks * (job.in_cols / kGroup) * kRowBlock;
+  const int64_t rows = blocks * group_slots(job.in_cols) * kRowBlock;
   auto take = [&at](int64_t bytes) {
     uint8_t* taken = at;
     at += bytes;
@@ -110,10 +115,11 @@ QuantisedRows place_quantised(const LinearJob& job, uint8_t* at) {
   QuantisedRows q = {};
   q.codes = reinterpret_cast<int8_t*>(take(rows * kGroup));
   q.low = job.high ? reinterpret_cast<int8_t*>(take(rows * kGroup)) : nullptr;
-  q.factors = reinterpret_cast<float*>(take(rows * 16));
+  q.factors = job.single ? reinterpret_cast<float*>(take(rows * 12)) : nullptr;
+  q.pair_scales = job.paired ? reinterpret_cast<float*>(take(rows * 2)) : nullptr;
+  q.pairs = job.paired ? reinterpret_cast<int32_t*>(take(rows * 8)) : nullptr;
   for (int p = 0; p < job.n_parts; p++) {
     const Format& f = *job.parts[p].format;
-    q.zero[p] = f.zero;
     const bool wanted = f.code_bits != 0 && !f.minima;
     q.starts[p] = wanted ? reinterpret_cast<int32_t*>(take(rows * 8)) : nullptr;
   }
@@ -121,8 +127,9 @@ QuantisedRows place_quantised(const LinearJob& job, uint8_t* at) {
 }
 
 void split_linear(LinearJob& job, int threads) {
-  job.unit_tiles = job.rope != nullptr ? job.rope->head_dim / kTileRows : 2;
-  job.units = job.gate != nullptr ? job.gate->inner / kGroup : (job.tiles + job.unit_tiles - 1) / job.unit_tiles;
+  const int columns = job.rope != nullptr ? job.rope->head_dim : job.gate != nullptr ? job.gate_columns : 2 * kTileRows;
+  job.unit_tiles = columns / kTileRows;
+  job.units = job.gate != nullptr ? job.gate->inner / columns : (job.tiles + job.unit_tiles - 1) / job.unit_tiles;
   // Items small enough to balance, large enough to be worth the counter; with few rows they are read from memory, which
   // likes long runs.
   job.rows_per_item = job.rows <= kManyRows + kManyRows / 2 ? job.rows : kManyRows;

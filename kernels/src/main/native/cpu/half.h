@@ -39,6 +39,16 @@ static inline float f16_to_float(uint16_t half) {
   return bits_to_float(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+/// Round to nearest even; beyond the largest finite value it is infinite. The value is no NaN.
+static inline uint16_t float_to_f16(float value) {
+  const uint32_t bits = float_to_bits(value), magnitude = bits & 0x7fffffff, sign = bits >> 16 & 0x8000;
+  if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00);
+  if (magnitude < 0x38800000) {  // subnormal: the last bit of 0.5f is 2^-24
+    return (uint16_t)(sign | (float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000));
+  }
+  return (uint16_t)(sign | (((magnitude + 0xfff + (magnitude >> 13 & 1)) >> 13) - (112 << 10)));
+}
+
 }  // namespace quire
 
 #endif

@@ -16,14 +16,21 @@ namespace quire {
 constexpr int kRowBlock = 8;
 
 /// The activations of a linear operation in the form that its weights want: groups of 32 columns, x = scale * code.
-/// Blocks of 8 rows are interleaved so that a kernel reaches each row at a constant distance.
+/// Blocks of 8 rows are interleaved so that a kernel reaches each row at a constant distance. There is room for an even
+/// number of groups. What no part's kernels read is null.
 struct QuantisedRows {
-  int8_t* codes;      // [row / 8][group][row % 8][32]; high bytes when low is there
-  int8_t* low;        // low bytes (QR_HIGH_PRECISION), or null
-  float* factors;     // [row / 8][group][4][8]: scale, scale * 12582912, scale * sum of codes, unused
-  int32_t* starts[3]; // per part [row / 8][group][2][8]: start value of the integer sum, per half group
-  int zero[3];        // zero point of each part; starts[i] is null where minima are used
+  int8_t* codes;       // [row / 8][group][row % 8][32]; high bytes when low is there
+  int8_t* low;         // low bytes (QR_HIGH_PRECISION)
+  float* factors;      // for 8-bit codes [row / 8][group][3][8]: scale, -scale * 12582912, scale * sum of codes
+  int32_t* starts[3];  // per part without minima [row / 8][group][2][8]: start value of the integer sum, per half group
+  // For 4-bit codes, whose groups come in pairs (ADR 9): a group's scale is the pair's, times a power of two.
+  float* pair_scales;  // [row / 8][pair][8]
+  int32_t* pairs;      // [row / 8][pair][4][8]: the exponents of both groups, and as two int16 their sums of codes, times
+                       // those powers; of high bytes and of low ones where there are such
 };
+
+/// Groups of 32 columns that the quantised form has room for.
+static inline int64_t group_slots(int64_t cols) { return round_up(cols / kGroup, 2); }
 
 struct LinearPart {
   const uint8_t* data;
@@ -41,12 +48,13 @@ struct LinearJob {
   LinearPart parts[3];
   int n_parts, rows, in_cols, out_cols;
   bool add, high, quantised;
+  bool paired, single;  // some part has 4-bit codes; some has 8-bit codes
   QuantisedRows q;
   // What is done with a unit of the outputs while the cache holds them, instead of writing them to `out`:
-  const QrGated* gate;     // a unit is 32 outputs of gate and up each
+  const QrGated* gate;     // a unit is gate_columns outputs of gate and up each
   const QrRopeKv* rope;    // a unit is a head of queries, keys or values
   const QrStep* step;      // where rope is there
-  int rope_flags;
+  int rope_flags, gate_columns;
   const LinearJob* feeds;  // takes what the gate gives, quantised
   int64_t tiles;           // of all parts
   int unit_tiles, units_per_item, rows_per_item;
@@ -104,7 +112,7 @@ struct Kernels {
 
 /// Floats that a fused linear operation needs beside its operands.
 static inline int64_t linear_scratch_floats(const LinearJob& job) {
-  if (job.gate != nullptr) return kFusedRows * 2 * kGroup;
+  if (job.gate != nullptr) return kFusedRows * 2 * job.gate_columns;
   return job.rope != nullptr ? (kFusedRows + 2) * (int64_t)job.rope->head_dim + 32 : 0;
 }
 

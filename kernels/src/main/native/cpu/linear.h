@@ -31,30 +31,33 @@ static void stacked_tiles(const LinearJob& job, const QuantisedRows& q, const Si
   }
 }
 
-/// act(gate) * up of 32 columns, from [row][gate 32, up 32], which it takes the place of where only the next operation
+/// act(gate) * up of a unit's columns, from [row][gate, up], which it takes the place of where only the next operation
 /// wants it.
 static void gate_unit(const LinearJob& job, int64_t unit, int64_t row, int64_t end, float* in) {
   const QrGated& op = *job.gate;
+  const int columns = job.gate_columns, groups = columns / kGroup;
   for (int64_t r = row; r < end; r++) {
-    float* pair = in + (r - row) * 2 * kGroup;
-    float* out = job.feeds != nullptr ? pair : (float*)op.out + r * op.inner + unit * kGroup;
-    const F a = mul(activate(load(pair), op.activation), load(pair + kGroup));
-    const F b = mul(activate(load(pair + 16), op.activation), load(pair + kGroup + 16));
-    store(out, a);
-    store(out + 16, b);
+    float* pair = in + (r - row) * 2 * columns;
+    float* out = job.feeds != nullptr ? pair : (float*)op.out + r * op.inner + unit * columns;
+    for (int i = 0; i < columns; i += 16) {
+      store(out + i, mul(activate(load(pair + i), op.activation), load(pair + columns + i)));
+    }
   }
   if (job.feeds == nullptr) return;
-  for (int64_t r = row; r < end; r += kCells) {
-    const int n = end - r < kCells ? (int)(end - r) : kCells;
-    quantise_cells(*job.feeds, job.feeds->q, in + (r - row) * 2 * kGroup, 2 * kGroup, r, 1, unit, 0, n);
+  const int together = kCells / groups;
+  for (int64_t r = row; r < end; r += together) {
+    const int rows = end - r < together ? (int)(end - r) : together;
+    const Cells cells = {in + (r - row) * 2 * columns, 2 * columns, r, unit * groups, groups, rows * groups};
+    quantise_cells(*job.feeds, job.feeds->q, cells);
   }
 }
 
 static void gated_units(const LinearJob& job, const QuantisedRows& q, int64_t unit, int64_t row, int64_t end,
                         float* scratch) {
-  const int64_t gate = unit * kGroup, tile = unit * job.unit_tiles;
-  const Sink gates = {scratch, 2 * kGroup, row, gate};
-  const Sink ups = {scratch + kGroup, 2 * kGroup, row, job.parts[1].column + gate};
+  const int columns = job.gate_columns;
+  const int64_t gate = unit * columns, tile = unit * job.unit_tiles;
+  const Sink gates = {scratch, 2 * columns, row, gate};
+  const Sink ups = {scratch + columns, 2 * columns, row, job.parts[1].column + gate};
   stacked_tiles(job, q, gates, tile, tile + job.unit_tiles, row, end);
   stacked_tiles(job, q, ups, job.parts[0].tiles + tile, job.parts[0].tiles + tile + job.unit_tiles, row, end);
   gate_unit(job, unit, row, end, scratch);

@@ -41,29 +41,110 @@ QR_INLINE void store_planes(I codes, int8_t* high, int8_t* low) {
   }
 }
 
-/// Quantises n cells: cell i is group (group + i group_step) of row (row + i row_step), its values are at x + i step.
-static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const float* x, int64_t step, int64_t row,
-                           int row_step, int64_t group, int group_step, int n) {
+/// What is quantised together: `groups` groups from `group` on of each of n / groups rows; the values of a row are at x, the
+/// next row's `stride` further. Where groups are paired, `group` and `groups` are even, but for the last groups of one row.
+struct Cells {
+  const float* x;
+  int64_t stride, row, group;
+  int groups, n;  // n at most kCells
+
+  /// f(i, values of cell i, its place, counted through the blocks of rows).
+  template <class Use>
+  QR_INLINE_MEMBER void each(const LinearJob& job, Use f) const {
+    const float* values = x;
+    int64_t r = row;
+    for (int i = 0; i < n; r++, values += stride) {
+      const int64_t place = (r / kRowBlock * group_slots(job.in_cols) + group) * kRowBlock + r % kRowBlock;
+      for (int g = 0; g < groups; g++, i++) f(i, values + g * kGroup, place + g * kRowBlock);
+    }
+  }
+};
+
+/// Where the first of `each` numbers of a cell (or of a pair, counted likewise) lies: they are kRowBlock apart.
+QR_INLINE int64_t numbers_at(int64_t place, int each) {
+  const int64_t in_block = place % kRowBlock;
+  return (place - in_block) * each + in_block;
+}
+
+/// The place of the pair that a cell belongs to.
+QR_INLINE int64_t pair_of(int64_t place) { return place / kRowBlock / 2 * kRowBlock + place % kRowBlock; }
+
+/// Two int16 in a word.
+QR_INLINE int32_t two_words(int32_t first, int32_t second) {
+  return (int32_t)(((uint32_t)first & 0xffff) | (uint32_t)second << 16);
+}
+
+/// Scales of 16 cells, and by what values are multiplied to give codes.
+struct Scales {
+  alignas(64) float scale[kCells], inverse[kCells];
+  alignas(64) int32_t exponent[kCells];  // of a pair's groups beside the smaller scale
+
+  QR_INLINE_MEMBER void single(const int32_t* bits, float levels) {
+    for (int i = 0; i < kCells; i++) scale[i] = scale_of(bits[i], levels);
+    for (int i = 0; i < kCells; i++) inverse[i] = inverse_of(bits[i], levels);
+  }
+
+  /// The scales of a pair differ by a power of two, at most 2^most: the larger one stays, and the other becomes up to twice
+  /// what it would be alone.
+  QR_INLINE_MEMBER void pair(const int32_t* bits, float levels, int most) {
+    single(bits, levels);
+    for (int i = 0; i < kCells; i += 2) {
+      const int large = bits[i] >= bits[i + 1] ? i : i + 1, other = i + i + 1 - large;
+      const float all = scale[large], alone = scale[other];
+      const int shift =
+          all == 0.0f ? 0 : (2 * alone <= all) + (4 * alone <= all) + ((8 * alone <= all) & (most > 2));
+      exponent[large] = shift;
+      exponent[other] = 0;
+      scale[other] = all / (float)(1 << shift);
+      inverse[other] = inverse[large] * (float)(1 << shift);
+    }
+  }
+};
+
+/// The sums of a pair's codes for the minima; of 15-bit codes those of either byte.
+static void store_pair(const QuantisedRows& q, int64_t place, const Scales& scales, int i, const int32_t* sums, int n) {
+  const int64_t pair = pair_of(place);
+  const int32_t first = scales.exponent[i], second = scales.exponent[i + 1];
+  q.pair_scales[pair] = scales.scale[i] / (float)(1 << first);
+  int32_t* numbers = q.pairs + numbers_at(pair, 4);
+  numbers[0] = first;
+  numbers[kRowBlock] = second;
+  if (q.low == nullptr) {
+    numbers[2 * kRowBlock] = two_words(sums[0] << first, sums[1] << second);
+    return;
+  }
+  int32_t high[2] = {0, 0}, low[2] = {0, 0};
+  for (int j = 0; j < n; j++) {
+    for (int k = 0; k < kGroup; k++) {
+      high[j] += q.codes[(place + j * kRowBlock) * kGroup + k];
+      low[j] += q.low[(place + j * kRowBlock) * kGroup + k];
+    }
+  }
+  numbers[2 * kRowBlock] = two_words(high[0] << first, high[1] << second);
+  numbers[3 * kRowBlock] = two_words(low[0] << first, low[1] << second);
+}
+
+static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const Cells& cells) {
   const float levels = job.high ? 32639.0f : 127.0f;
+  const int n = cells.n;
   bool halves = false;  // whether some part wants the sum of a group's second half
   for (int p = 0; p < job.n_parts; p++) halves = halves || job.parts[p].format->scales_per_group == 2;
   alignas(64) int32_t lanes[kCells][16], second[kCells][16], bits[kCells], sums[kCells], seconds[kCells];
-  alignas(64) float scale[kCells], inverse[kCells];
-  for (int i = 0; i < n; i++) {
-    store_int(lanes[i], max_bits(abs_bits(load(x + i * step)), abs_bits(load(x + i * step + 16))));
-  }
+  cells.each(job, [&](int i, const float* x, int64_t) {
+    store_int(lanes[i], max_bits(abs_bits(load(x)), abs_bits(load(x + 16))));
+  });
   for (int i = n; i < kCells; i++) store_int(lanes[i], set1_int(0));
   store_int(bits, largest_each(lanes));
-  for (int i = 0; i < kCells; i++) scale[i] = scale_of(bits[i], levels);
-  for (int i = 0; i < kCells; i++) inverse[i] = inverse_of(bits[i], levels);
+  Scales scales;
+  if (job.paired) {
+    scales.pair(bits, levels, job.high ? 2 : 3);  // so that sums of codes keep within 16 bits
+  } else {
+    scales.single(bits, levels);
+  }
 
-  const auto cell = [&](int i) {  // counted through the blocks of rows
-    const int64_t r = row + i * row_step, block = r / kRowBlock * (job.in_cols / kGroup) + group + i * group_step;
-    return block * kRowBlock + r % kRowBlock;
-  };
-  for (int i = 0; i < n; i++) {
-    const I a = codes_of(load(x + i * step), inverse[i]), b = codes_of(load(x + i * step + 16), inverse[i]);
-    const int64_t code = cell(i) * kGroup;
+  cells.each(job, [&](int i, const float* x, int64_t place) {
+    const I a = codes_of(load(x), scales.inverse[i]), b = codes_of(load(x + 16), scales.inverse[i]);
+    const int64_t code = place * kGroup;
     if (job.high) {
       store_planes(a, q.codes + code, q.low + code);
       store_planes(b, q.codes + code + 16, q.low + code + 16);
@@ -73,29 +154,30 @@ static void quantise_cells(const LinearJob& job, const QuantisedRows& q, const f
     }
     store_int(lanes[i], add(a, b));
     if (halves) store_int(second[i], b);
-  }
+  });
   store_int(sums, sum_each(lanes));
   if (halves) {
     for (int i = n; i < kCells; i++) store_int(second[i], set1_int(0));
     store_int(seconds, sum_each(second));
   }
-  for (int i = 0; i < n; i++) {
-    const int64_t at = cell(i), in_block = at % kRowBlock;
-    float* factors = q.factors + (at - in_block) * 4 + in_block;
-    factors[0] = scale[i];
-    factors[kRowBlock] = -(scale[i] * kMagic);
-    factors[2 * kRowBlock] = scale[i] * (float)sums[i];
-  }
+  cells.each(job, [&](int i, const float*, int64_t place) {
+    if (job.paired && i % 2 == 0) store_pair(q, place, scales, i, sums + i, n - i < 2 ? n - i : 2);
+    if (!job.single) return;
+    float* factors = q.factors + numbers_at(place, 3);
+    factors[0] = scales.scale[i];
+    factors[kRowBlock] = -(scales.scale[i] * kMagic);
+    factors[2 * kRowBlock] = scales.scale[i] * (float)sums[i];
+  });
   for (int p = 0; p < job.n_parts; p++) {
     if (q.starts[p] == nullptr) continue;
-    const int32_t base = job.high ? 0 : kMagicBits, zero = q.zero[p];
-    const bool by_half = job.parts[p].format->scales_per_group == 2;
-    for (int i = 0; i < n; i++) {
-      const int64_t at = cell(i), in_block = at % kRowBlock;
-      int32_t* starts = q.starts[p] + (at - in_block) * 2 + in_block;
+    const Format& format = *job.parts[p].format;
+    const int32_t base = job.high || format.code_bits == 4 ? 0 : kMagicBits, zero = format.zero;
+    const bool by_half = format.scales_per_group == 2;
+    cells.each(job, [&](int i, const float*, int64_t place) {
+      int32_t* starts = q.starts[p] + numbers_at(place, 2);
       starts[0] = base - zero * (by_half ? sums[i] - seconds[i] : sums[i]);
       if (by_half) starts[kRowBlock] = base - zero * seconds[i];
-    }
+    });
   }
 }
 
@@ -104,15 +186,15 @@ static void quantise(const LinearJob& job, const QuantisedRows& q, const float* 
                      int64_t n) {
   for (int64_t g = 0; g < n; g += kCells) {
     const int cells = n - g < kCells ? (int)(n - g) : kCells;
-    quantise_cells(job, q, x + g * kGroup, kGroup, row, 0, first + g, 1, cells);
+    quantise_cells(job, q, {x + g * kGroup, 0, row, first + g, cells, cells});
   }
 }
 
 /// The rows of x that a kernel works on, at their first group.
 struct RowView {
   const int8_t *codes, *low;
-  const float* factors;
-  const int32_t* starts;
+  const float* factors;  // of a pair: its scale
+  const int32_t *starts, *pairs;
 };
 
 QR_INLINE int32_t quad(const int8_t* codes, int row, int c) {
@@ -125,14 +207,15 @@ QR_INLINE int32_t quad(const int8_t* codes, int row, int c) {
 template <int kBits, bool kHalfFloat, bool kMinima, int kHalves>
 struct QuantType {
   static constexpr int bits = kBits, halves = kHalves;
-  static constexpr bool half_float = kHalfFloat, minima = kMinima;
-  // Bytes of a group's parts (layout.h).
-  static constexpr int64_t codes = 64 * kBits, factors = 16 * (kHalfFloat ? 2 : 4);
-  static constexpr int64_t group = codes + factors * (kHalves + (kMinima ? 1 : 0));
+  static constexpr bool half_float = kHalfFloat, minima = kMinima, pairs = kBits == 4;
+  // Parts of a group or pair (layout.h), in bytes.
+  static constexpr int64_t group_codes = 64 * kBits, codes = pairs && kMinima ? 64 : 0;
+  static constexpr int64_t scales = codes + (pairs ? 2 : 1) * group_codes, factors = 16 * (kHalfFloat ? 2 : 4);
+  static constexpr int64_t stride = scales + factors * (pairs ? 2 : kHalves + (kMinima ? 1 : 0));
 
-  /// Factors of a group: the scales of its halves, then the minima.
-  QR_INLINE_MEMBER static F load_factors(const uint8_t* group, int index) {
-    const uint8_t* at = group + codes + index * factors;
+  /// Scales of a half or of a group of a pair; behind the last of them, for single groups, the minima.
+  QR_INLINE_MEMBER static F load_factors(const uint8_t* at, int index) {
+    at += scales + index * factors;
     if constexpr (kHalfFloat) {
       return load_f16((const uint16_t*)at);
     } else {
@@ -163,14 +246,64 @@ QR_INLINE void dot_group(const uint8_t* tile, int half, const int8_t* x, Dot<T::
   }
 }
 
-/// 16 outputs of each of kRows rows, over all groups of a tile.
+template <class T>
+QR_INLINE void fetch_ahead(const uint8_t* tile) {
+  QR_UNROLL for (int64_t ahead = 0; ahead < T::stride; ahead += 64) __builtin_prefetch(tile + kPrefetch + ahead);
+}
+
+/// What the minima of a pair add to a row, in units of the outputs and of the row's scale.
+template <bool kHigh>
+QR_INLINE F minima_of_pair(Bytes minima, const int32_t* pair) {
+  const F sum = to_float(dot_words(minima, pair[2 * kRowBlock]));
+  if constexpr (!kHigh) return sum;
+  return fma(sum, set1(256.0f), to_float(dot_words(minima, pair[3 * kRowBlock])));
+}
+
+/// 16 outputs of each of kRows rows, over all pairs of groups of a tile.
+template <class T, bool kHigh, int kRows>
+QR_INLINE void tile_pairs(const uint8_t* tile, RowView x, int64_t pairs, F (&acc)[kRows]) {
+  QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = zero();
+  for (int64_t p = 0; p < pairs; p++) {
+    fetch_ahead<T>(tile);
+    F value[kRows];
+    if constexpr (T::minima) {
+      const Bytes minima = load_bytes(tile);
+      QR_UNROLL for (int r = 0; r < kRows; r++) value[r] = minima_of_pair<kHigh>(minima, x.pairs + r);
+    } else {
+      QR_UNROLL for (int r = 0; r < kRows; r++) value[r] = zero();
+    }
+    QR_UNROLL for (int g = 0; g < 2; g++) {
+      Dot<4> sum[kRows], low[kRows];
+      int32_t start[kRows];
+      QR_UNROLL for (int r = 0; r < kRows; r++) {
+        start[r] = T::minima ? 0 : x.starts[g * 2 * kRowBlock + r];
+        sum[r].start(kHigh ? 0 : start[r]);
+        low[r].start(start[r]);
+      }
+      dot_group<T, kRows>(tile + T::codes + g * T::group_codes, 0, x.codes + g * kRowBlock * kGroup, sum);
+      if constexpr (kHigh) dot_group<T, kRows>(tile + T::codes + g * T::group_codes, 0, x.low + g * kRowBlock * kGroup, low);
+      const F d = T::load_factors(tile, g);
+      QR_UNROLL for (int r = 0; r < kRows; r++) {
+        const I dot = kHigh ? add(shift_left_8(sum[r].done(0)), low[r].done(start[r])) : sum[r].done(start[r]);
+        value[r] = fma(to_float(shift_left(dot, x.pairs[g * kRowBlock + r])), d, value[r]);
+      }
+    }
+    QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = fma(value[r], set1(x.factors[r]), acc[r]);
+    tile += T::stride;
+    x.codes += 2 * kRowBlock * kGroup;
+    if (kHigh) x.low += 2 * kRowBlock * kGroup;
+    x.factors += kRowBlock;
+    x.pairs += 4 * kRowBlock;
+    if (!T::minima) x.starts += 4 * kRowBlock;
+  }
+}
+
+/// The same over single groups.
 template <class T, bool kHigh, int kRows>
 QR_INLINE void tile_rows(const uint8_t* tile, RowView x, int64_t groups, F (&acc)[kRows]) {
   QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = zero();
   for (int64_t g = 0; g < groups; g++) {
-    QR_UNROLL for (int64_t ahead = 0; ahead < T::group; ahead += 64) {
-      __builtin_prefetch(tile + kPrefetch + ahead);
-    }
+    fetch_ahead<T>(tile);
     QR_UNROLL for (int half = 0; half < T::halves; half++) {
       Dot<T::bits> sum[kRows], low[kRows];
       int32_t start[kRows];
@@ -197,10 +330,10 @@ QR_INLINE void tile_rows(const uint8_t* tile, RowView x, int64_t groups, F (&acc
         QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = fma(m, set1(x.factors[2 * kRowBlock + r]), acc[r]);
       }
     }
-    tile += T::group;
+    tile += T::stride;
     x.codes += kRowBlock * kGroup;
     if (kHigh) x.low += kRowBlock * kGroup;
-    x.factors += 4 * kRowBlock;
+    x.factors += 3 * kRowBlock;
     if (!T::minima) x.starts += 2 * kRowBlock;
   }
 }
@@ -212,14 +345,29 @@ static void quant_block(const TileWork& work, int64_t tile, int64_t row, int n) 
   const LinearPart& part = work.part;
   const QuantisedRows& q = work.q;
   const int64_t groups = job.in_cols / kGroup;
-  const int64_t block = row / kRowBlock * groups, in_block = row % kRowBlock;
+  const int64_t block = row / kRowBlock * group_slots(job.in_cols), in_block = row % kRowBlock;
   const int32_t* starts = q.starts[&part - job.parts];
   const int64_t code = (block * kRowBlock + in_block) * kGroup;
-  const RowView x = {q.codes + code, kHigh ? q.low + code : nullptr,
-                     q.factors + block * 4 * kRowBlock + in_block,
-                     T::minima ? nullptr : starts + block * 2 * kRowBlock + in_block};
+  RowView x = {q.codes + code, kHigh ? q.low + code : nullptr, nullptr,
+               T::minima ? nullptr : starts + block * 2 * kRowBlock + in_block, nullptr};
+  if constexpr (T::pairs) {
+    x.factors = q.pair_scales + block / 2 * kRowBlock + in_block;
+    x.pairs = q.pairs + block / 2 * 4 * kRowBlock + in_block;
+  } else {
+    x.factors = q.factors + block * 3 * kRowBlock + in_block;
+  }
   F acc[kRows];
-  tile_rows<T, kHigh, kRows>(part.data + tile * part.tile.bytes, x, groups, acc);
+  const uint8_t* packed = part.data + tile * part.tile.bytes;
+  if constexpr (T::pairs) {
+    tile_pairs<T, kHigh, kRows>(packed, x, (groups + 1) / 2, acc);
+    if constexpr (T::minima) {
+      const F units = load((const float*)(packed + part.tile.units));
+      __builtin_prefetch(packed + part.tile.units + kPrefetch);
+      QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = mul(acc[r], units);
+    }
+  } else {
+    tile_rows<T, kHigh, kRows>(packed, x, groups, acc);
+  }
   for (int r = 0; r < n; r++) write_tile(work, tile, row + r, acc[r]);
 }
 

@@ -1,4 +1,5 @@
 // From the block formats of the GGUF specification to the packed layout of layout.h, and back for embeddings.
+#include <math.h>
 #include <string.h>
 
 #include "device.h"
@@ -10,8 +11,8 @@ namespace {
 /// One group of 32 columns of one row: value = scale[half] * code + minimum, or scale[half] * (code - zero).
 struct Group {
   uint8_t code[kGroup];
-  float scale[2], minimum;         // K types
-  uint16_t half_scale, half_minimum;  // the others, as in the file
+  float scale[2], minimum;
+  uint16_t half_scale, half_minimum;  // as in the file, where it has float16
 };
 
 uint16_t read_u16(const uint8_t* p) {
@@ -81,6 +82,10 @@ void read_group(const Format& f, const uint8_t* row, int64_t index, Group& g) {
   const int j = static_cast<int>(index % groups_per_block);
   g.half_scale = read_u16(block);
   g.half_minimum = f.minima ? read_u16(block + 2) : 0;
+  if (f.half_scales) {
+    g.scale[0] = g.scale[1] = f16_to_float(g.half_scale);
+    g.minimum = f16_to_float(g.half_minimum);
+  }
   switch (f.type) {
     case QR_Q4_0: nibbles(block + 2, 0, g); break;
     case QR_Q4_1: nibbles(block + 4, 0, g); break;
@@ -130,6 +135,53 @@ void put_factors(const Format& f, const TileLayout& layout, const Group& g, int6
   if (f.minima) memcpy(packed + layout.minima + n * 4, &g.minimum, 4);
 }
 
+void put_paired_factors(const Format& f, const TileLayout& layout, const Group& g, float unit, int64_t n, int second,
+                        uint8_t* packed) {
+  const float scale = g.scale[0] / unit;
+  if (f.half_scales) {
+    const uint16_t half = f.minima ? float_to_f16(scale) : g.half_scale;
+    memcpy(packed + layout.scales + (second * kTileRows + n) * 2, &half, 2);
+  } else {
+    memcpy(packed + layout.scales + (second * kTileRows + n) * 4, &scale, 4);
+  }
+  if (!f.minima) return;
+  const float most = 32767.0f, rounded = nearbyintf(g.minimum / unit);
+  const int16_t minimum = static_cast<int16_t>(rounded > most ? most : rounded < -most ? -most : rounded);
+  memcpy(packed + layout.minima + (2 * n + second) * 2, &minimum, 2);
+}
+
+/// The power of two that brings the largest scale or minimum of a row into [2^14, 2^15); NaN where one is not finite.
+float unit_of_row(const Format& f, const uint8_t* row, int64_t groups) {
+  float most = 0;
+  for (int64_t i = 0; i < groups; i++) {
+    Group g;
+    read_group(f, row, i, g);
+    for (const float value : {fabsf(g.scale[0]), fabsf(g.minimum)}) {
+      if (!(value <= most)) most = value;
+      if (!isfinite(most)) return NAN;
+    }
+  }
+  int exponent = 0;
+  frexpf(most, &exponent);
+  return most == 0 ? 1.0f : ldexpf(1.0f, exponent - 15);
+}
+
+/// Row n of a tile of a 4-bit type.
+void pack_paired_row(const Format& f, const TileLayout& layout, const uint8_t* row, int64_t groups, int64_t n,
+                     uint8_t* tile) {
+  const float unit = f.minima ? unit_of_row(f, row, groups) : 1.0f;
+  if (f.minima) memcpy(tile + layout.units + n * 4, &unit, 4);
+  if (isnan(unit)) return;
+  for (int64_t i = 0; i < groups; i++) {
+    Group g;
+    read_group(f, row, i, g);
+    uint8_t* pair = tile + i / 2 * layout.stride;
+    const int second = static_cast<int>(i % 2);
+    put_codes(f, g, static_cast<int>(n), pair + layout.codes + second * kGroup * kTileRows / 2);
+    put_paired_factors(f, layout, g, unit, n, second, pair);
+  }
+}
+
 }  // namespace
 
 void pack_tile(const Format& f, const uint8_t* source, int64_t rows, int64_t cols, int64_t tile,
@@ -150,10 +202,14 @@ void pack_tile(const Format& f, const uint8_t* source, int64_t rows, int64_t col
   }
   const int64_t row_bytes = cols / f.block_cols * f.block_bytes;
   for (int64_t i = 0; i < n; i++) {
+    if (f.code_bits == 4) {
+      pack_paired_row(f, layout, source + (first + i) * row_bytes, cols / kGroup, i, out);
+      continue;
+    }
     for (int64_t g = 0; g < cols / kGroup; g++) {
       Group group;
       read_group(f, source + (first + i) * row_bytes, g, group);
-      uint8_t* packed_group = out + g * layout.group;
+      uint8_t* packed_group = out + g * layout.stride;
       put_codes(f, group, static_cast<int>(i), packed_group);
       put_factors(f, layout, group, i, packed_group);
     }
@@ -175,16 +231,26 @@ float factor(const Format& f, const uint8_t* base, int64_t index) {
   return f.half_scales ? plain_value(QR_F16, base + index * 2) : plain_value(QR_F32, base + index * 4);
 }
 
-void embed_group(const Format& f, const TileLayout& layout, const uint8_t* group, int64_t n, float scale,
+/// Group `index` of row n of a tile, times scale.
+void embed_group(const Format& f, const TileLayout& layout, const uint8_t* tile, int64_t index, int64_t n, float scale,
                  float* out) {
-  const uint8_t* codes = group + n * 4;
-  const float minimum = f.minima ? factor(f, group + layout.minima, n) : 0.0f;
+  const bool paired = f.code_bits == 4;
+  const int64_t second = paired ? index % 2 : 0;
+  const uint8_t* group = tile + (paired ? index / 2 : index) * layout.stride;
+  const uint8_t* codes = group + layout.codes + second * kGroup * kTileRows / 2 + n * 4;
+  float minimum = 0;
+  if (f.minima && paired) {
+    minimum = static_cast<float>(static_cast<int16_t>(read_u16(group + layout.minima + (2 * n + second) * 2)));
+    scale *= plain_value(QR_F32, tile + layout.units + n * 4);
+  } else if (f.minima) {
+    minimum = factor(f, group + layout.minima, n);
+  }
   for (int c = 0; c < 8; c++) {
-    const int64_t half = f.scales_per_group == 2 ? c / 4 : 0;
-    const float d = factor(f, group + layout.scales, half * kTileRows + n);
+    const int64_t part = f.scales_per_group == 2 ? c / 4 : second;
+    const float d = factor(f, group + layout.scales, part * kTileRows + n);
     for (int j = 0; j < 4; j++) {
-      const int byte = codes[(f.code_bits == 8 ? c : c % 4) * 64 + j];
-      const int code = f.code_bits == 8 ? byte : c < 4 ? byte & 15 : byte >> 4;
+      const int byte = codes[(paired ? c % 4 : c) * 64 + j];
+      const int code = !paired ? byte : c < 4 ? byte & 15 : byte >> 4;
       out[c * 4 + j] = (d * static_cast<float>(code - f.zero) + minimum) * scale;
     }
   }
@@ -204,7 +270,7 @@ void embed_row(const Format& f, const QrWeight& weight, int64_t row, float scale
     return;
   }
   for (int64_t g = 0; g < weight.cols / kGroup; g++) {
-    embed_group(f, layout, tile + g * layout.group, n, scale, out + g * kGroup);
+    embed_group(f, layout, tile, g, n, scale, out + g * kGroup);
   }
 }
 

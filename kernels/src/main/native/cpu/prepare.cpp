@@ -87,6 +87,8 @@ int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job)
     column += w.rows;
     job.tiles += job.parts[p].tiles;
     job.quantised = job.quantised || f->code_bits != 0;
+    job.paired = job.paired || f->code_bits == 4;
+    job.single = job.single || f->code_bits == 8;
   }
   if (column != a.out_cols) return bad(index, "linear: out_cols is not the sum of the parts' rows");
   return QR_OK;

@@ -5,7 +5,8 @@
 //   load, load_n (first n lanes, others 0), store, store_n, set1, zero; add, sub, mul, div, fma(a, b, c) = a b + c;
 //   min, max: (a < b ? a : b) and (a > b ? a : b), so b where either is NaN; abs_bits, max_bits on the bit patterns;
 //   largest_each, sum_each(x[16][16]): lane i is that of x[i];
-//   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left_23; largest_int, sum_int of the lanes;
+//   round_int to nearest even, to_float, as_int, as_float, add_int, shift_left(x, n), shift_left_8, shift_left_23;
+//   largest_int, sum_int of the lanes;
 //   zero_below(y, x, limit): 0 where x < limit, else y;  keep_lanes(x, from, to, other);
 //   count_not_le(acc, x, limit): acc + 1 where not x <= limit;  any(I)
 //   load_f16, load_bf16;  keep_bits(x, bits)
@@ -13,6 +14,7 @@
 //   pack_bf16(low, high): 32 floats rounded to bfloat16, two in each lane, in order;
 //   store_halves(p, pairs, half): 32 of them to p[2 i + half], nothing to what lies between;
 //   dot_bf16(a, b, sum): sum + a_odd b_odd, then + a_even b_even, of such pairs; denormal numbers may count as zero
+//   dot_words(w, x): per lane the sum of two products of int16, w's and those of x;
 //   Dot<4>, Dot<8>: exact sums of u8 x s8 products, 4 neighbours per lane, for codes of at most 15 / 255.
 #ifndef QUIRE_CPU_SIMD_H
 #define QUIRE_CPU_SIMD_H

@@ -46,6 +46,10 @@ QR_INLINE F as_float(I x) { return {_mm256_castsi256_ps(x.a), _mm256_castsi256_p
 QR_INLINE I add(I x, I y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
 QR_INLINE I add_int(I x, int32_t y) { return add(x, set1_int(y)); }
 QR_INLINE I shift_left_23(I x) { return {_mm256_slli_epi32(x.a, 23), _mm256_slli_epi32(x.b, 23)}; }
+QR_INLINE I shift_left(I x, int32_t bits) {
+  const __m128i count = _mm_cvtsi32_si128(bits);
+  return {_mm256_sll_epi32(x.a, count), _mm256_sll_epi32(x.b, count)};
+}
 QR_INLINE I shift_left_8(I x) { return {_mm256_slli_epi32(x.a, 8), _mm256_slli_epi32(x.b, 8)}; }
 QR_INLINE I both(I x, I y) { return {_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)}; }
 QR_INLINE I abs_bits(F x) { return both(as_int(x), set1_int(0x7fffffff)); }
@@ -158,6 +162,11 @@ QR_INLINE Bytes low_nibbles(Bytes x) {
 }
 QR_INLINE Bytes high_nibbles(Bytes x) {
   return low_nibbles({_mm256_srli_epi16(x.a, 4), _mm256_srli_epi16(x.b, 4)});
+}
+
+QR_INLINE I dot_words(Bytes w, int32_t x) {
+  const __m256i two = _mm256_set1_epi32(x);
+  return {_mm256_madd_epi16(w.a, two), _mm256_madd_epi16(w.b, two)};
 }
 
 /// Per 32-bit lane the sum of four u8 x s8 products.

@@ -33,6 +33,7 @@ QR_INLINE I add(I a, I b) { return _mm512_add_epi32(a, b); }
 QR_INLINE I add_int(I a, int32_t b) { return _mm512_add_epi32(a, _mm512_set1_epi32(b)); }
 QR_INLINE I shift_left_23(I x) { return _mm512_slli_epi32(x, 23); }
 QR_INLINE I shift_left_8(I x) { return _mm512_slli_epi32(x, 8); }
+QR_INLINE I shift_left(I x, int32_t bits) { return _mm512_sllv_epi32(x, _mm512_set1_epi32(bits)); }
 QR_INLINE I abs_bits(F x) {
   return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
 }
@@ -134,6 +135,8 @@ QR_INLINE Bytes low_nibbles(Bytes x) { return _mm512_and_si512(x, _mm512_set1_ep
 QR_INLINE Bytes high_nibbles(Bytes x) {
   return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));
 }
+
+QR_INLINE I dot_words(Bytes w, int32_t x) { return _mm512_madd_epi16(w, _mm512_set1_epi32(x)); }
 
 template <int kBits>
 struct Dot {

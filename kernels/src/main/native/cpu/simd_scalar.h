@@ -72,6 +72,9 @@ QR_INLINE I add_int(const I& a, int32_t b) { return add(a, set1_int(b)); }
 QR_INLINE I shift_left_23(const I& x) {
   return lanes<I>([&](int i) { return (int32_t)((uint32_t)x.v[i] << 23); });
 }
+QR_INLINE I shift_left(const I& x, int32_t bits) {
+  return lanes<I>([=](int i) { return (int32_t)((uint32_t)x.v[i] << bits); });
+}
 QR_INLINE I shift_left_8(const I& x) {
   return lanes<I>([&](int i) { return (int32_t)((uint32_t)x.v[i] << 8); });
 }
@@ -183,6 +186,13 @@ QR_INLINE Bytes high_nibbles(const Bytes& x) {
   Bytes out;
   for (int i = 0; i < 64; i++) out.v[i] = x.v[i] >> 4;
   return out;
+}
+
+QR_INLINE I dot_words(const Bytes& w, int32_t x) {
+  int16_t words[32], two[2];
+  memcpy(words, w.v, 64);
+  memcpy(two, &x, 4);
+  return lanes<I>([&](int i) { return words[2 * i] * two[0] + words[2 * i + 1] * two[1]; });
 }
 
 template <int kBits>

@@ -83,7 +83,8 @@ typedef struct { uint64_t x, out, weight; int32_t cols; float eps; } QrRmsNorm;
 
 /* QR_OP_LINEAR: out[r, n] (+)= sum_k x[r, k] * W[n, k] + bias[n], W being up to three matrices stacked along n
    (query, key, value; gate, up). out has leading dimension out_cols = sum of their rows.
-   Quantised weights: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes). */
+   Quantised weights: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes); where some
+   part has 4-bit codes, the scales of two neighbouring groups differ by a power of two. */
 typedef struct {
   uint64_t x, out, bias /* 0 = none */;
   QrWeight parts[3];

@@ -2,6 +2,7 @@
 // with any number of threads and rows.
 #include <math.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "harness.h"
@@ -56,6 +57,44 @@ Floats solve(const Problem& p, Rig& rig, int rows) {
   return out;
 }
 
+bool has_4_bits(const Matrix& w) { return w.type == QR_Q4_0 || w.type == QR_Q4_1 || w.type == QR_Q4_K; }
+
+/// What rounding may change of output n, by the codes of x. Where some part has 4-bit codes, a group's scale may be twice
+/// what it needs, or an eighth (of 15-bit codes a quarter) of its
+/// neighbour's, but not more than that one.
+double rounding_of_x(const Problem& p, const Matrix& w, int64_t n, const float* x) {
+  if (p.exact || block_cols(w.type) == 1) return 0;
+  const bool pairs = std::any_of(p.parts.begin(), p.parts.end(), has_4_bits);
+  const auto largest = [&](int64_t k) {
+    double amax = 0;
+    for (int64_t j = k; j < k + 32 && j < p.cols; j++) amax = fmax(amax, fabs(x[j]));
+    return amax;
+  };
+  double step = 0;
+  for (int64_t k = 0; k < p.cols; k += 32) {
+    const double own = largest(k), pair = fmax(own, largest(k ^ 32)), least = (p.flags & QR_HIGH_PRECISION) != 0 ? 4 : 8;
+    double weights = 0;
+    for (int64_t j = k; j < k + 32; j++) weights += fabs(w.values[static_cast<size_t>(n * p.cols + j)]);
+    step += (pairs ? fmax(fmin(2 * own, pair), pair / least) : own) * weights;
+  }
+  return 0.5001 * step / ((p.flags & QR_HIGH_PRECISION) != 0 ? 32639 : 127);
+}
+
+/// And by the minima of 4-bit types, which are integers of 15 bits and a sign beside the row's largest one.
+double rounding_of_minima(const Problem& p, const Matrix& w, int64_t n, const float* x) {
+  if (w.type != QR_Q4_1 && w.type != QR_Q4_K) return 0;
+  double sums = 0, largest = 0;
+  for (int64_t k = 0; k < p.cols; k += 32) {
+    double sum = 0;
+    for (int64_t j = k; j < k + 32; j++) {
+      sum += x[j];
+      largest = fmax(largest, fabs(w.values[static_cast<size_t>(n * p.cols + j)]));
+    }
+    sums += fabs(sum);
+  }
+  return sums * ldexp(largest, -14);
+}
+
 /// Largest error of row r against double precision, in units of what rounding explains.
 double worst(const Problem& p, const Floats& out_const, int rows) {
   Floats& out = const_cast<Floats&>(out_const);
@@ -64,24 +103,18 @@ double worst(const Problem& p, const Floats& out_const, int rows) {
     const float* x = &p.x[static_cast<size_t>(r * p.cols)];
     size_t column = 0;
     for (const Matrix& w : p.parts) {
-      const bool coarse = block_cols(w.type) > 1 && !p.exact;
       for (int64_t n = 0; n < w.rows; n++, column++) {
-        double sum = 0, size = 1e-6, step = 0, amax = 0;
+        double sum = 0, size = 1e-6;
         for (int64_t k = 0; k < p.cols; k++) {
-          const double value = w.values[static_cast<size_t>(n * p.cols + k)];
-          sum += value * x[k];
-          size += fabs(value * x[k]);
-          if (k % 32 == 0) {
-            amax = 0;
-            for (int64_t j = k; j < k + 32 && j < p.cols; j++) amax = fmax(amax, fabs(x[j]));
-          }
-          step += fabs(value) * amax;
+          const double value = w.values[static_cast<size_t>(n * p.cols + k)] * x[k];
+          sum += value;
+          size += fabs(value);
         }
         const size_t at = static_cast<size_t>(r * p.out_cols) + column;
         if (!p.bias.empty()) sum += p.bias[column];
         if ((p.flags & QR_ADD) != 0) sum += p.before[at];
-        const double levels = (p.flags & QR_HIGH_PRECISION) != 0 ? 32639 : 127;
-        const double allowed = 3e-6 * (size + fabs(sum)) + (coarse ? 0.5001 * step / levels : 0);
+        const double allowed =
+            3e-6 * (size + fabs(sum)) + rounding_of_x(p, w, n, x) + rounding_of_minima(p, w, n, x);
         most = worse(most, fabs(out.data()[at] - sum) / allowed);
       }
     }
@@ -192,9 +225,13 @@ void embedding() {
       check(rig.run(QR_OP_EMBED, 0, &op, step.view()) == QR_OK, "embed runs");
       bool ok = out.guarded();
       for (int64_t t = 0; t < 21; t++) {
+        const double* values = &m.values[static_cast<size_t>((20 - t) * cols)];
+        double largest = 0;
+        for (int64_t k = 0; k < cols; k++) largest = fmax(largest, fabs(values[k]));
+        const double minima = type == QR_Q4_1 || type == QR_Q4_K ? 2 * ldexp(largest, -14) : 0;
         for (int64_t k = 0; k < cols; k++) {
-          const double wanted = 2 * m.values[static_cast<size_t>((20 - t) * cols + k)];
-          ok = ok && fabs(out.data()[t * cols + k] - wanted) <= 2e-7 * (fabs(wanted) + 0.1);
+          const double wanted = 2 * values[k];
+          ok = ok && fabs(out.data()[t * cols + k] - wanted) <= 2e-7 * (fabs(wanted) + 0.1) + minima;
         }
       }
       check(ok, "embed %s on %s", type_name(type), rig.label.c_str());

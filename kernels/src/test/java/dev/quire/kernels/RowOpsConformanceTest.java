@@ -37,12 +37,18 @@ class RowOpsConformanceTest {
                     for (int i = 0; i < expected.length; i++) {
                         expected[i] = rows[tokens[i / k] * k + i % k] * 1.5f;
                     }
-                    Rig.assertClose(type.toString(), actual, expected, i -> Math.ulp((float) expected[i]));
+                    double minima = type == DType.Q4_1 || type == DType.Q4_K ? Math.scalb(largest(expected), -14) : 0;
+                    Rig.assertClose(type.toString(), actual, expected, i -> Math.ulp((float) expected[i]) + minima);
                     assertUntouched(actual, tokens.length * k);
                     rig.release();
                 }
             }
         }
+    }
+
+    /** Minima of these types are kept as 16-bit parts of a row's largest factor. */
+    private static double largest(double[] values) {
+        return Arrays.stream(values).map(Math::abs).max().orElseThrow();
     }
 
     private static void runTokens(Rig rig, Op op, int[] tokens) {
