@@ -15,7 +15,7 @@ final class StepCost {
      * A gap between tokens that readers hardly notice. Steps may grow to it when half as many wait for their first token
      * as are generating, and to a part of it when fewer do: large steps let all of them advance faster.
      */
-    static final double PATIENCE_NANOS = 80e6;
+    static final double PATIENCE_NANOS = 100e6;
 
     /** Steps after which a number of rows is measured again: few at first, at most so many. */
     private static final int MEASURE_FIRST = 2;

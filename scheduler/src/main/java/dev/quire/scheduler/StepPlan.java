@@ -8,6 +8,8 @@ import java.util.List;
 /** The step being planned: its rows, and what is left of its budgets. Reused; engine thread. */
 final class StepPlan implements StepBuilder {
     private static final int[] NO_COPIES = new int[0];
+    /** Rows that kernels multiply at once: what a step has beyond a multiple of it costs nearly as much as so many. */
+    private static final int ROWS_TOGETHER = 8;
 
     final List<PlanEntry> entries = new ArrayList<>();
     final List<Batch.Filler> fillers = new ArrayList<>();
@@ -41,6 +43,7 @@ final class StepPlan implements StepBuilder {
     private final Admission admission;
     private boolean moved;
     private long number;
+    private int budget;
     private int tokensLeft;
     private int rowsLeft;
     private int drawsLeft;
@@ -70,7 +73,8 @@ final class StepPlan implements StepBuilder {
         holdNanos = 0;
         guessing = 0;
         guesses = 0;
-        tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
+        budget = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
+        tokensLeft = budget;
         rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
         drawsLeft = state.limits.maxDraws();
         extrasLeft = state.limits.maxExtras();
@@ -234,6 +238,8 @@ final class StepPlan implements StepBuilder {
     private int chunkLeft() {
         if (chunk < 0) {
             chunk = cost.chunk(singles > 0 ? singles : awaited(), newcomers(), tokensLeft);
+            int over = (budget - tokensLeft + chunk) % ROWS_TOGETHER;
+            chunk -= over * ROWS_TOGETHER <= chunk ? over : 0;
         }
         return chunk - promptTokens;
     }

@@ -42,6 +42,9 @@ class MixedStepsTest {
 
     private double stretches;
     private int mixed;
+    /** Of those the steps whose rows are a multiple of 8. */
+    private int whole;
+
     private int launched;
     private int prompts;
     private int longPrompts;
@@ -75,6 +78,7 @@ class MixedStepsTest {
         double millis = device.millis(rows, prompt, position);
         if (rows > 0 && prompt > 0) {
             mixed++;
+            whole += (rows + prompt) % 8 == 0 ? 1 : 0;
             double alone = device.millis(rows, 0, 0);
             double newcomers = streams.size() + longPrompts - rows;
             double patience = StepCost.PATIENCE_NANOS / 1e6 * Math.min(1, 2 * newcomers / rows);
@@ -184,7 +188,7 @@ class MixedStepsTest {
     @Test
     void noiseDoesNotKeepNewcomersWaiting() {
         Random random = new Random(7);
-        device = (rows, prompt, _) -> 4 + 0.5 * rows + 0.4 * prompt;
+        device = (rows, prompt, _) -> 5 + 0.625 * rows + 0.5 * prompt;
         spoiler = (step, millis) -> millis * (0.55 + 0.9 * random.nextDouble()) * (step % 11 == 10 ? 2 : 1);
         streams(8, 20);
         turns(35);
@@ -194,6 +198,18 @@ class MixedStepsTest {
         }
 
         assertThat(stretches / mixed).isBetween(1.8, MOST);
+    }
+
+    /** Kernels multiply 8 rows at once: a few more cost nearly as much. */
+    @Test
+    void chunksFillWholeBlocksOfRows() {
+        device = (rows, prompt, _) -> 12 + rows + 0.3 * prompt;
+        streams(5, 20);
+        turns(40);
+        longPrompt();
+
+        assertThat(mixed).isGreaterThan(30);
+        assertThat(whole).isGreaterThan(mixed * 9 / 10);
     }
 
     @Test

@@ -86,10 +86,10 @@ class StepCostTest {
         alone(8, 10_000_000, 3);
         cost.observe(8, 500, 510_000_000);
 
-        assertThat(cost.chunk(8, 1, 2040)).isEqualTo(12);
-        assertThat(cost.chunk(8, 2, 2040)).isEqualTo(29);
-        assertThat(cost.chunk(8, 4, 2040)).isEqualTo(69);
-        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(69);
+        assertThat(cost.chunk(8, 1, 2040)).isEqualTo(14);
+        assertThat(cost.chunk(8, 2, 2040)).isEqualTo(39);
+        assertThat(cost.chunk(8, 4, 2040)).isEqualTo(89);
+        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(89);
     }
 
     @Test
