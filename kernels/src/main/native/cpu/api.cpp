@@ -218,6 +218,7 @@ QR_EXPORT int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* st
   return quire::guarded([&] {
     const int status = quire::prepare(*device, ops, n, step);
     if (status != QR_OK) return status;
+    device->memory.populate();  // not before: while a model is loaded it would be in the way
     device->running = true;
     device->pool.run(quire::list_worker, device);
     return static_cast<int>(QR_OK);

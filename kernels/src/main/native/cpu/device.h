@@ -2,9 +2,12 @@
 #ifndef QUIRE_CPU_DEVICE_H
 #define QUIRE_CPU_DEVICE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 
+#include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -21,12 +24,32 @@ int last_error(char* out, int capacity);
 uint64_t host_memory_bytes();
 void processor_name(char* out, int capacity);
 
+/// Has the kernel clear the pages of a large piece of memory while nothing else wants the processor: otherwise the steps
+/// that write them first would wait for it, all threads for one.
+class Populator {
+ public:
+  Populator(uint64_t base, uint64_t bytes);
+  ~Populator();
+  Populator(const Populator&) = delete;
+  Populator& operator=(const Populator&) = delete;
+
+ private:
+  uint64_t base_, bytes_;
+  std::atomic<bool> stopping_{false};
+  bool running_ = false;
+  pthread_t thread_{};
+
+  static void* thread_main(void* argument);
+};
+
 /// Zeroed memory. Large pieces are mapped alone; small ones are cut from slabs, so that they lie in huge pages too.
 class Memory {
  public:
   ~Memory();
   /// The address, or 0.
   uint64_t allocate(uint64_t bytes);
+  /// Begins to populate what is large and new.
+  void populate();
   /// False when the piece was not allocated here.
   bool release(uint64_t address, uint64_t bytes);
 
@@ -36,7 +59,12 @@ class Memory {
     int64_t live;
   };
   std::vector<Slab> slabs_;
-  std::map<uint64_t, uint64_t> large_;  // base to bytes
+  struct Large {
+    uint64_t bytes;
+    std::unique_ptr<Populator> populator;  // of those that are filled little by little, such as a cache
+  };
+  std::map<uint64_t, Large> large_;  // by base
+  bool unpopulated_ = false;
 };
 
 /// One operation with what had to be computed before the workers see it.

@@ -9,6 +9,8 @@ namespace {
 
 constexpr uint64_t kHugePage = 2u << 20;
 constexpr uint64_t kSlab = 16u << 20;
+/// From here on a piece is worth a thread that touches it.
+constexpr uint64_t kPopulated = 64u << 20;
 
 /// Mapped memory aligned to a huge page, or 0.
 uint64_t map_aligned(uint64_t bytes) {
@@ -32,13 +34,19 @@ void unmap(uint64_t base, uint64_t bytes) { munmap(reinterpret_cast<void*>(base)
 
 Memory::~Memory() {
   for (const Slab& slab : slabs_) unmap(slab.base, slab.bytes);
-  for (const auto& [base, bytes] : large_) unmap(base, bytes);
+  for (auto& [base, large] : large_) {
+    large.populator.reset();
+    unmap(base, large.bytes);
+  }
 }
 
 uint64_t Memory::allocate(uint64_t bytes) {
   if (bytes >= kHugePage) {
     const uint64_t base = bytes > (1ull << 46) ? 0 : map_aligned(round_page(bytes));
-    if (base != 0) large_.emplace(base, round_page(bytes));
+    if (base == 0) return 0;
+    Large& large = large_[base];
+    large.bytes = round_page(bytes);
+    unpopulated_ = unpopulated_ || bytes >= kPopulated;
     return base;
   }
   const uint64_t size = (bytes + 63) / 64 * 64;
@@ -54,11 +62,21 @@ uint64_t Memory::allocate(uint64_t bytes) {
   return base;
 }
 
+void Memory::populate() {
+  if (!unpopulated_) return;
+  unpopulated_ = false;
+  for (auto& [base, large] : large_) {
+    if (large.bytes < kPopulated || large.populator != nullptr) continue;
+    large.populator = std::make_unique<Populator>(base, large.bytes);
+  }
+}
+
 bool Memory::release(uint64_t address, uint64_t bytes) {
   if (bytes >= kHugePage) {
     const auto piece = large_.find(address);
-    if (piece == large_.end() || piece->second != round_page(bytes)) return false;
-    unmap(address, piece->second);
+    if (piece == large_.end() || piece->second.bytes != round_page(bytes)) return false;
+    piece->second.populator.reset();
+    unmap(address, piece->second.bytes);
     large_.erase(piece);
     return true;
   }

@@ -2,6 +2,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "../cpu/half.h"
 #include "harness.h"
@@ -91,6 +95,35 @@ void memory() {
   check(ok, "memory is aligned, zeroed and given back");
 }
 
+/// The pages of a large piece come by themselves once a list has run, zeroed and without harm to what is written meanwhile.
+void population() {
+  constexpr uint64_t kBytes = 128 << 20, kPage = 4096;
+  Rig rig(QR_ISA_AUTO, 1);
+  uint64_t address = 0;
+  check(qr_alloc(rig.device, kBytes, &address) == QR_OK, "a piece to populate");
+  Floats x(16);
+  QrGatherRows gather = {x.address(), x.address(), 16, 0};
+  check(rig.run(QR_OP_GATHER_ROWS, 0, &gather, StepData::rows(0).view()) == QR_OK, "the first list starts it");
+  uint8_t* bytes = reinterpret_cast<uint8_t*>(address);
+  for (uint64_t i = 0; i < kBytes; i += 5 << 20) bytes[i] = 7;
+  std::vector<uint8_t> resident(kBytes / kPage);
+  uint64_t missing = kBytes;
+  for (int i = 0; i < 1000 && missing > 0; i++) {
+    usleep(10000);
+    mincore(bytes, kBytes, resident.data());
+    missing = static_cast<uint64_t>(std::count_if(resident.begin(), resident.end(), [](uint8_t r) { return (r & 1) == 0; }));
+  }
+  check(missing == 0, "%d pages of a large piece are missing after ten seconds", static_cast<int>(missing));
+  bool ok = true;
+  for (uint64_t i = 0; i < kBytes; i += 1 << 20) ok = ok && bytes[i] == (i % (5 << 20) == 0 ? 7 : 0);
+  check(ok, "populated pages hold what was written, or zero");
+  check(qr_free(rig.device, address, kBytes) == QR_OK, "a populated piece is freed");
+  check(qr_alloc(rig.device, kBytes, &address) == QR_OK &&
+            rig.run(QR_OP_GATHER_ROWS, 0, &gather, StepData::rows(0).view()) == QR_OK &&
+            qr_free(rig.device, address, kBytes) == QR_OK,
+        "a piece is freed while it is populated");
+}
+
 void information() {
   Rig rig(QR_ISA_SCALAR, 2);
   QrDeviceInfo info = {};
@@ -107,12 +140,20 @@ void halves() {
     const uint16_t half = static_cast<uint16_t>(bits);
     const float value = quire::f16_to_float(half), wanted = half_to_float(half);
     ok = ok && (memcmp(&value, &wanted, 4) == 0 || (isnan(value) && isnan(wanted)));
+    if (isnan(value)) continue;
+    // Back again; and half way to the next one, which goes to the even of both.
+    ok = ok && quire::float_to_f16(value) == half;
+    if ((half & 0x7fff) >= 0x7bff) continue;
+    const float middle = value + (half_to_float(static_cast<uint16_t>(half + 1)) - value) / 2;
+    ok = ok && quire::float_to_f16(middle) == half + (half & 1);
+    ok = ok && quire::float_to_f16(nextafterf(middle, value)) == half;
   }
   Random random(21);
   for (int i = 0; i < 200000; i++) {
     const float value = ldexpf(random.normal(), random.below(44) - 27);
     ok = ok && quire::bf16_to_float(quire::float_to_bf16(value)) == static_cast<float>(to_bf16(value));
   }
+  ok = ok && quire::float_to_f16(70000.0f) == 0x7c00 && quire::float_to_f16(-HUGE_VALF) == 0xfc00;
   ok = ok && isnan(quire::bf16_to_float(quire::float_to_bf16(NAN))) && isinf(quire::bf16_to_float(quire::float_to_bf16(3.4e38f)));
   check(ok, "float16 and bfloat16");
 }
@@ -123,6 +164,7 @@ void boundary_cases() {
   bad_calls();
   bad_lists();
   memory();
+  population();
   information();
   halves();
 }
