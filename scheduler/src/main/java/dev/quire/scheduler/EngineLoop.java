@@ -187,7 +187,7 @@ final class EngineLoop implements Runnable {
             cost.observe(singles, promptTokens, nanos);
         }
         if (whole && promptTokens == 0) {
-            speculator.observe(singles + guesses, nanos);
+            speculator.observe(singles, guesses, nanos);
         }
         stepsDone++;
         settled = new EngineListener.StepStats(

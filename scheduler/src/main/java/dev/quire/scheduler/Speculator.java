@@ -13,7 +13,7 @@ final class Speculator {
     /** Guesses must be worth so much more than they cost. */
     private static final double MARGIN = 1.05;
 
-    private final RowPrice price = new RowPrice();
+    private final GuessPrice price = new GuessPrice();
     private final Speculation speculation;
     private int[] counts = new int[16];
     private int[] limits = new int[16];
@@ -25,8 +25,8 @@ final class Speculator {
     }
 
     /** Learns from a step without prompts. */
-    void observe(int rows, long nanos) {
-        price.observe(rows, nanos);
+    void observe(int sequences, int guesses, long nanos) {
+        price.observe(sequences, guesses, nanos);
     }
 
     /** Completes a plan whose predecessor has been settled. */
