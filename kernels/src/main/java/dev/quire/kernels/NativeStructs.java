@@ -17,7 +17,7 @@ import java.util.List;
 final class NativeStructs {
     static final StructLayout DEVICE_OPTS = struct("QrDeviceOpts", ints("size", "threads", "isa", "reserved"));
     static final StructLayout DEVICE_INFO = struct(
-            "QrDeviceInfo", ints("size", "threads", "isa", "reserved"), longs("memory_bytes"), new MemoryLayout[] {
+            "QrDeviceInfo", ints("size", "threads", "isa", "reserved"), longs("memory_bytes", "free_bytes"), new MemoryLayout[] {
                 MemoryLayout.sequenceLayout(64, JAVA_BYTE).withName("name")
             });
     static final StructLayout WEIGHT = struct("QrWeight", longs("data"), ints("type", "cols"), longs("rows"));
