@@ -98,13 +98,20 @@ int Context::enqueue_step(const QrStep& step) {
   int status = step_.fill(program_, step, stream_, &grew);
   if (status == QR_OK) status = workspace_.reserve(program_, step_.arrays(), &grew);
   const bool greedy = Drawing::greedy(program_, step);
-  if (status == QR_OK) status = enqueue(program_, step_.arrays(), workspace_, greedy, stream_);
+  if (status != QR_OK) return status;
+  if (grew) graphs_.clear();
+  status = graphs_.run(step_.arrays(), greedy, stream_,
+                       [&] { return enqueue(program_, step_.arrays(), workspace_, greedy, stream_); });
   if (status == QR_OK) status = drawing_.start(program_, step, workspace_, greedy, stream_);
   return status;
 }
 
 int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
-  int status = program_.is(ops, n) ? QR_OK : program_.compile(ops, n);
+  int status = QR_OK;
+  if (!program_.is(ops, n)) {
+    graphs_.clear();
+    status = program_.compile(ops, n);
+  }
   if (status == QR_OK) status = program_.check(step);
   if (status != QR_OK) return status;
   status = enqueue_step(step);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "draw.h"
+#include "graph.h"
 #include "weights.h"
 
 namespace quire::cuda {
@@ -38,6 +39,7 @@ class Context {
   Program program_;
   StepBuffer step_;
   Workspace workspace_;
+  Graphs graphs_;
   Drawing drawing_;
 
   int enqueue_step(const QrStep& step);
