@@ -32,7 +32,8 @@ public final class Backends {
      * @throws IllegalStateException when a device or a level was asked for by name and this machine lacks it
      */
     public static Backend open(String device, String isa, int threads) {
-        return open(device, isa, threads, () -> NativeLibrary.bundled(device.equals(CUDA) ? "quire_cuda" : "quire_cpu"));
+        return open(
+                device, isa, threads, () -> NativeLibrary.bundled(device.equals(CUDA) ? "quire_cuda" : "quire_cpu"));
     }
 
     static Backend open(String device, String isa, int threads, Source library) {
@@ -85,16 +86,18 @@ public final class Backends {
         try {
             NativeLibrary opened = library.open();
             if (opened.deviceCount() == 0) {
-                throw new IllegalStateException("device cuda is not to be had: there is no GPU. Either no NVIDIA driver is"
-                        + " installed, or it is too old for this build, or it shows this process no device"
-                        + " (see nvidia-smi and CUDA_VISIBLE_DEVICES)");
+                throw new IllegalStateException(
+                        "device cuda is not to be had: there is no GPU. Either no NVIDIA driver is"
+                                + " installed, or it is too old for this build, or it shows this process no device"
+                                + " (see nvidia-smi and CUDA_VISIBLE_DEVICES)");
             }
             return new NativeBackend(CUDA, opened, Isa.AUTO, threads);
         } catch (KernelException e) {
             throw new IllegalStateException("device cuda is not to be had: " + e.getMessage(), e);
         } catch (NativeLibrary.Unavailable e) {
-            throw new IllegalStateException("device cuda is not to be had: " + e.getMessage()
-                    + "; builds made where nvcc is installed hold it", e);
+            throw new IllegalStateException(
+                    "device cuda is not to be had: " + e.getMessage() + "; builds made where nvcc is installed hold it",
+                    e);
         }
     }
 

@@ -146,8 +146,7 @@ public final class NativeBackend implements Backend {
             }
             return;
         }
-        check("qr_read", () ->
-                (int) symbols.read().invokeExact(this.device, host, device.address(), host.byteSize()));
+        check("qr_read", () -> (int) symbols.read().invokeExact(this.device, host, device.address(), host.byteSize()));
     }
 
     @Override

@@ -176,8 +176,7 @@ public final class ModelLoader {
         Tensor cosSin = weights.cosSin(config, maxModelLen);
         boolean exact = backend.keepsFloat32() && (weights.allFloat32() || options.highPrecision());
         KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), exact));
-        KvConfig kv =
-                KvSizing.size(shape, options, maxModelLen, available(backend));
+        KvConfig kv = KvSizing.size(shape, options, maxModelLen, available(backend));
         KvStore store = resources.add(KvStore.allocate(backend, shape, kv));
         ModelRunner.Limits limits = limits(config, maxModelLen, kv);
         Workspace workspace =
