@@ -281,7 +281,7 @@ void measure_ceilings(const CublasLt& lt) {
   const int n = 8192;
   const bf16 *x = random_bf16<bf16>(int64_t{n} * n, 1, 1), *w = random_bf16<bf16>(int64_t{n} * n, 1, 2);
   bf16* out = reserve<bf16>(int64_t{n} * n);
-  const CublasLt::Product product = lt.plan(n, n, n, CublasLt::kBf16);
+  const CublasLt::Product product = lt.plan({n, n, n, n, false});
   double best = 1e30;
   for (int a = 0; a < static_cast<int>(product.algorithms.size()) && a < 3; a++) {
     best = std::min(best, time_us(2, 5, [&](int) { lt.run(product, a, x, w, out, false, stream()); }));

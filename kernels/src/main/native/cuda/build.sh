@@ -48,27 +48,27 @@ else
   compile="$NVCC -x cu -std=c++20 -O3 -lineinfo $targets -Xcompiler=-fPIC,-fvisibility=hidden"
   link="$NVCC -cudart=static"
 fi
-compile="$compile -I../include -I../cpu"
+compile="$compile -I. -I../include -I../cpu"
 
 stamp=$objects/flags
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$compile" ]; then
   rm -f "$objects"/*.o "$library"
   printf '%s\n' "$compile" >"$stamp"
 fi
-newest=$(ls -t ./* shim/* ../include/*.h ../cpu/* | head -n 1)
+newest=$(ls -t build.sh ./*.* host/* shim/* ../include/*.h ../cpu/* | head -n 1)
 [ "$library" -nt "$newest" ] && exit 0
-header=$(ls -t build.sh ./*.h ./*.cuh shim/*.h ../include/*.h ../cpu/*.h | head -n 1)
-for source in *.cu; do
-  object=$objects/${source%.cu}.o
+header=$(ls -t build.sh ./*.h ./*.cuh host/*.h shim/*.h ../include/*.h ../cpu/*.h | head -n 1)
+for source in *.cu host/*.cu; do
+  object=$objects/$(basename "$source" .cu).o
   if [ "$object" -nt "$source" ] && [ "$object" -nt "$header" ]; then continue; fi
   echo "$source"
 done | xargs -P "${JOBS:-$(nproc)}" -I{} sh -c "
-  source={}; object='$objects'/\${source%.cu}.o
+  source={}; object='$objects'/\$(basename \$source .cu).o
   $compile -c \$source -o \"\$object.tmp\" && mv \"\$object.tmp\" \"\$object\""
 
 linked=
 for name in check error format machine pack sample threads; do linked="$linked cpu/$name.o"; done
-for source in *.cu; do linked="$linked ${source%.cu}.o"; done
+for source in *.cu host/*.cu; do linked="$linked $(basename "$source" .cu).o"; done
 cd "$objects"
 linked="$linked $(ls cpu/kernels_*.o | tr '\n' ' ')"
 if [ -n "$shim" ]; then

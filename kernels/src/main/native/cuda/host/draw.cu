@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "../cpu/sample.h"
+#include "../../cpu/sample.h"
 
 namespace quire::cuda {
 namespace {

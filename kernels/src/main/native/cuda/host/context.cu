@@ -101,7 +101,7 @@ int Context::enqueue_step(const QrStep& step) {
   if (status != QR_OK) return status;
   if (grew) graphs_.clear();
   status = graphs_.run(step_.arrays(), greedy, stream_,
-                       [&] { return enqueue(program_, step_.arrays(), workspace_, greedy, stream_); });
+                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, greedy, stream_); });
   if (status == QR_OK) status = drawing_.start(program_, step, workspace_, greedy, stream_);
   return status;
 }

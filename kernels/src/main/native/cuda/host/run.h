@@ -2,6 +2,7 @@
 #ifndef QUIRE_CUDA_RUN_H
 #define QUIRE_CUDA_RUN_H
 
+#include "cublaslt.h"
 #include "step.h"
 
 namespace quire::cuda {
@@ -17,7 +18,8 @@ struct Workspace {
 };
 
 /// `greedy`: the operation SAMPLE puts the largest logit's token of each row into workspace.tokens.
-int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, bool greedy, cudaStream_t stream);
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, bool greedy,
+            cudaStream_t stream);
 
 }  // namespace quire::cuda
 

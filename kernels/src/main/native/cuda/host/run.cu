@@ -24,6 +24,7 @@ struct Run {
   const Program& program;
   const StepArrays& step;
   const Workspace& workspace;
+  CublasLt& lt;
   bool greedy;
   cudaStream_t stream;
 
@@ -46,11 +47,12 @@ cudaError_t run_embed(const Run& run, const QrEmbed& a) {
   return embed(args, run.stream);
 }
 
-cudaError_t multiply(WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
+cudaError_t multiply(CublasLt& lt, WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
   const bool even = args.n % 2 == 0 && args.stride % 2 == 0;
   const bool skinny = args.rows <= kSkinnyRows && args.k % kTileColumns == 0 && args.n % kTileRows == 0 && even;
   if (skinny) return gemm_skinny(format, args, stream);
   if (format != WeightFormat::kBf16) return gemm_quant(format, args, stream);
+  if (args.rows > kSkinnyRows && lt.multiply(args, stream)) return launched();
   return args.k % kVector == 0 && even ? gemm_tile(args, stream) : gemm_plain(args, stream);
 }
 
@@ -74,7 +76,7 @@ cudaError_t run_linear(const Run& run, const Operation& op) {
     args.add = (op.flags & QR_ADD) != 0;
     args.out_float = wide;
     args.workspace = run.workspace.slices.at<float>();
-    status = multiply(weight_format(w), args, run.stream);
+    status = multiply(run.lt, weight_format(w), args, run.stream);
     column += w.rows;
   }
   return status;
@@ -199,8 +201,9 @@ int Workspace::reserve(const Program& program, const StepArrays& step, bool* gre
   return status;
 }
 
-int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, bool greedy, cudaStream_t stream) {
-  const Run run = {program, step, workspace, greedy, stream};
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, bool greedy,
+            cudaStream_t stream) {
+  const Run run = {program, step, workspace, lt, greedy, stream};
   const std::vector<Operation>& list = program.operations();
   for (size_t i = 0; i < list.size(); i++) {
     const cudaError_t status = run_op(run, list[i]);

@@ -39,6 +39,7 @@ class Context {
   Program program_;
   StepBuffer step_;
   Workspace workspace_;
+  CublasLt lt_;
   Graphs graphs_;
   Drawing drawing_;
 
