@@ -5,6 +5,8 @@
 
 namespace quire::bench {
 
+using cuda::CublasLt;
+
 /// Rows whose result was not that of the plain kernel.
 extern int wrong;
 

@@ -124,7 +124,7 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k, const std::string& pre
   Linear linear(lt, rows, n, k);
   linear.own(x, weights[0], out, false);
   const int checked = std::min(rows, 24);
-  const GemmArgs plain = {x, weights[0], reference, nullptr, checked, n, k, 0, 0, nullptr};
+  const GemmArgs plain = {x, weights[0], reference, nullptr, checked, n, k, n, 0, 0, nullptr};
   must(gemm_plain(plain, stream()), "plain");
   const std::string name = "bf16 " + std::to_string(rows) + " x " + std::to_string(n) + " x " + std::to_string(k);
   expect(name, distance(download(out, static_cast<int64_t>(checked) * n), download(reference, static_cast<int64_t>(checked) * n)), 5e-3);
@@ -161,13 +161,13 @@ void quant_row(const CublasLt& lt, WeightFormat format, int rows, int n, int k, 
   bf16 *out = reserve<bf16>(static_cast<int64_t>(rows) * n), *reference = reserve<bf16>(static_cast<int64_t>(rows) * n);
   float* workspace = reserve<float>(gemm_workspace(rows, n, k));
   auto run = [&](int i) {
-    const GemmArgs args = {x, weights[static_cast<size_t>(i % copies)], out, nullptr, rows, n, k, 0, 0, workspace};
+    const GemmArgs args = {x, weights[static_cast<size_t>(i % copies)], out, nullptr, rows, n, k, n, 0, 0, workspace};
     must(rows <= kSkinnyRows ? gemm_skinny(format, args, stream()) : gemm_quant(format, args, stream()), "quantised gemm");
   };
   run(0);
   must(dequantise(format, weights[0], dense, n, k, stream()), "dequantise");
   const int checked = std::min(rows, 24);
-  must(gemm_plain({x, dense, reference, nullptr, checked, n, k, 0, 0, nullptr}, stream()), "plain");
+  must(gemm_plain({x, dense, reference, nullptr, checked, n, k, n, 0, 0, nullptr}, stream()), "plain");
   const std::string name = std::string(format == WeightFormat::kInt4 ? "int4 " : "int8 ") + std::to_string(rows) + " x " + std::to_string(n) + " x " + std::to_string(k);
   expect(name, distance(download(out, static_cast<int64_t>(checked) * n), download(reference, static_cast<int64_t>(checked) * n)), 8e-3);
   const double us = time_us(std::max(copies, 8), 9, run);
@@ -215,7 +215,7 @@ void elementwise_rows(bool full) {
     const int copies = tokens == 64 ? 64 : 8;
     bf16* x = random_bf16<bf16>(static_cast<int64_t>(copies) * tokens * cols, 1, 1);
     bf16* y = reserve<bf16>(static_cast<int64_t>(copies) * tokens * cols);
-    bf16* weight = random_bf16<bf16>(cols, 1, 2);
+    float* weight = upload(std::vector<float>(static_cast<size_t>(cols), 1));
     auto at = [&](bf16* base, int i, int width) { return base + static_cast<int64_t>(i % copies) * tokens * width; };
     row_of_bytes("norm" + suffix, time_us(copies, 9, [&](int i) {
                    must(rms_norm({at(x, i, cols), nullptr, weight, at(y, i, cols), tokens, cols, 1e-5f}, stream()), "norm");
@@ -281,7 +281,7 @@ void measure_ceilings(const CublasLt& lt) {
   const int n = 8192;
   const bf16 *x = random_bf16<bf16>(int64_t{n} * n, 1, 1), *w = random_bf16<bf16>(int64_t{n} * n, 1, 2);
   bf16* out = reserve<bf16>(int64_t{n} * n);
-  const CublasLt::Product product = lt.plan(n, n, n, CublasLt::kBf16);
+  const CublasLt::Product product = lt.plan({n, n, n, n, false});
   double best = 1e30;
   for (int a = 0; a < static_cast<int>(product.algorithms.size()) && a < 3; a++) {
     best = std::min(best, time_us(2, 5, [&](int) { lt.run(product, a, x, w, out, false, stream()); }));

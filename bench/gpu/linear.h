@@ -10,9 +10,9 @@ namespace quire::bench {
 
 class Linear {
  public:
-  Linear(const CublasLt& lt, int rows, int n, int k, bool out_float = false)
+  Linear(const cuda::CublasLt& lt, int rows, int n, int k, bool out_float = false)
       : lt_(lt), rows_(rows), n_(n), k_(k), out_float_(out_float) {
-    if (lt.present()) product_ = lt.plan(rows, n, k, out_float ? CublasLt::kFloat : CublasLt::kBf16);
+    if (lt.present()) product_ = lt.plan({rows, n, k, n, out_float});
   }
 
   /// Times each way on rotating weights and keeps the best of each library. Returns microseconds.
@@ -39,7 +39,7 @@ class Linear {
     }
   }
   void own(const cuda::bf16* x, const cuda::bf16* weight, void* out, bool add) const {
-    const cuda::GemmArgs args = {x, weight, out, nullptr, rows_, n_, k_, add, out_float_, nullptr};
+    const cuda::GemmArgs args = {x, weight, out, nullptr, rows_, n_, k_, n_, add, out_float_, nullptr};
     const bool skinny = rows_ <= cuda::kSkinnyRows;
     must(skinny ? cuda::gemm_skinny(cuda::WeightFormat::kBf16, args, stream()) : cuda::gemm_tile(args, stream()), "gemm");
   }
@@ -47,8 +47,8 @@ class Linear {
   double lt_us = 1e30, own_us = 1e30;
 
  private:
-  const CublasLt& lt_;
-  CublasLt::Product product_ = {};
+  const cuda::CublasLt& lt_;
+  cuda::CublasLt::Product product_ = {};
   int algorithm_ = 0, rows_, n_, k_;
   bool out_float_;
 };

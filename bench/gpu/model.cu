@@ -16,7 +16,8 @@ constexpr Heads kHeads;
 constexpr int kQkv = (kHeads.heads + 2 * kHeads.kv_heads) * kHeads.dim;
 
 struct Layer {
-  const bf16 *qkv, *o, *gate_up, *down, *norm;
+  const bf16 *qkv, *o, *gate_up, *down;
+  const float* norm;
 };
 
 struct Weights {
@@ -29,7 +30,7 @@ struct Weights {
     for (uint32_t l = 0; l < kLayers; l++) {
       layers.push_back({random_bf16<bf16>(int64_t{kQkv} * kHidden, 0.03f, 10 * l + 3), random_bf16<bf16>(int64_t{kHidden} * kHidden, 0.03f, 10 * l + 4),
                         random_bf16<bf16>(int64_t{2} * kInner * kHidden, 0.03f, 10 * l + 5), random_bf16<bf16>(int64_t{kHidden} * kInner, 0.03f, 10 * l + 6),
-                        random_bf16<bf16>(kHidden, 1, 10 * l + 7)});
+                        upload(std::vector<float>(kHidden, 1))});
     }
   }
   std::vector<const bf16*> each(const bf16* Layer::*part) const {
@@ -71,7 +72,7 @@ double step_us(const CublasLt& lt, const Weights& w, const std::vector<Attention
   to_logits.tune(y, {w.head}, logits);
 
   auto run = [&](int) {
-    must(embed({w.table, x, d_token, nullptr, nullptr, tokens, kHidden, 1}, stream()), "embed");
+    must(embed({w.table, WeightFormat::kBf16, x, d_token, tokens, kHidden, 1}, stream()), "embed");
     for (int l = 0; l < kLayers; l++) {
       const Layer& layer = w.layers[static_cast<size_t>(l)];
       AttentionArgs args = scene.args;

@@ -1,9 +1,8 @@
 // The functions of quire.h. No exception crosses this border; a handle is the address of a Device.
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <new>
+#include <memory>
 #include <set>
 
 #include "device.h"
@@ -12,8 +11,6 @@
 
 namespace quire {
 namespace {
-
-thread_local char last_text[512];
 
 std::mutex registry_mutex;
 std::set<Device*>& registry() {
@@ -27,18 +24,6 @@ Device* device_of(qr_dev handle) {
   if (registry().contains(device)) return device;
   fail(QR_INVALID, "not an open device");
   return nullptr;
-}
-
-/// Runs f, turning what it throws into a status.
-template <class F>
-int guarded(F&& f) {
-  try {
-    return f();
-  } catch (const std::bad_alloc&) {
-    return fail(QR_NO_MEMORY, "out of memory");
-  } catch (...) {
-    return fail(QR_FAULT, "unexpected exception");
-  }
 }
 
 /// By QR_ISA_*.
@@ -108,24 +93,14 @@ void list_worker(void* context, Worker& worker) { run_list(*static_cast<Device*>
 
 }  // namespace
 
-int fail(int status, const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(last_text, sizeof last_text, format, arguments);
-  va_end(arguments);
-  return status;
-}
-
-int last_error(char* out, int capacity) {
-  if (out != nullptr && capacity > 0) snprintf(out, static_cast<size_t>(capacity), "%s", last_text);
-  return static_cast<int>(strlen(last_text));
-}
-
 }  // namespace quire
 
 using quire::fail;
 
 QR_EXPORT int qr_abi_version(void) { return QR_ABI_VERSION; }
+
+/// The processor is always there.
+QR_EXPORT int qr_device_count(void) { return 1; }
 
 QR_EXPORT int qr_device_open(const QrDeviceOpts* opts, qr_dev* out) {
   if (opts == nullptr || out == nullptr || opts->size != static_cast<int32_t>(sizeof(QrDeviceOpts))) {
@@ -143,6 +118,7 @@ QR_EXPORT int qr_device_info(qr_dev dev, QrDeviceInfo* out) {
   out->threads = device->pool.threads();
   out->isa = device->isa;
   out->reserved = 0;
+  out->free_bytes = 0;
   out->memory_bytes = quire::host_memory_bytes();
   quire::processor_name(out->name, sizeof out->name);
   return QR_OK;
@@ -182,6 +158,24 @@ QR_EXPORT int qr_free(qr_dev dev, uint64_t address, uint64_t bytes) {
   if (address == 0 || bytes == 0 || !device->memory.release(address, bytes)) {
     return fail(QR_INVALID, "qr_free: not an allocation of this device");
   }
+  return QR_OK;
+}
+
+QR_EXPORT int qr_write(qr_dev dev, uint64_t address, const void* src, uint64_t bytes) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (address == 0 || src == nullptr) return fail(QR_INVALID, "qr_write: bad argument");
+  if (device->running) return fail(QR_INVALID, "qr_write: a list is running");
+  memcpy(reinterpret_cast<void*>(address), src, bytes);
+  return QR_OK;
+}
+
+QR_EXPORT int qr_read(qr_dev dev, void* dst, uint64_t address, uint64_t bytes) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (address == 0 || dst == nullptr) return fail(QR_INVALID, "qr_read: bad argument");
+  if (device->running) return fail(QR_INVALID, "qr_read: a list is running");
+  memcpy(dst, reinterpret_cast<const void*>(address), bytes);
   return QR_OK;
 }
 

@@ -3,7 +3,6 @@
 #define QUIRE_CPU_DEVICE_H
 
 #include <pthread.h>
-#include <stdarg.h>
 
 #include <atomic>
 #include <map>
@@ -11,15 +10,14 @@
 #include <mutex>
 #include <vector>
 
+#include "error.h"
 #include "kernels.h"
+#include "pack.h"
 #include "quire.h"
+#include "sample.h"
 #include "threads.h"
 
 namespace quire {
-
-/// Keeps the text for qr_last_error of this thread, and returns the status.
-int fail(int status, const char* format, ...) __attribute__((format(printf, 2, 3)));
-int last_error(char* out, int capacity);
 
 uint64_t host_memory_bytes();
 void processor_name(char* out, int capacity);
@@ -108,18 +106,6 @@ void split_linear(LinearJob& job, int threads);
 
 /// Runs dev.list; called by each worker.
 void run_list(Device& dev, Worker& worker);
-
-/// Draws one sample; scratch of sample_scratch_bytes(vocab).
-void draw_sample(const Kernels& kernels, const QrSample& op, const QrStep& step, int64_t sample,
-                 uint8_t* scratch);
-int64_t sample_scratch_bytes(int64_t vocab);
-
-/// Packs one tile of 16 rows.
-void pack_tile(const Format& format, const uint8_t* source, int64_t rows, int64_t cols, int64_t tile,
-               uint8_t* packed);
-
-/// out = row `row` of a packed matrix, times scale.
-void embed_row(const Format& format, const QrWeight& weight, int64_t row, float scale, float* out);
 
 }  // namespace quire
 

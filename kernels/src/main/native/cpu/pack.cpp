@@ -2,18 +2,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "device.h"
 #include "half.h"
+#include "pack.h"
 
 namespace quire {
 namespace {
-
-/// One group of 32 columns of one row: value = scale[half] * code + minimum, or scale[half] * (code - zero).
-struct Group {
-  uint8_t code[kGroup];
-  float scale[2], minimum;
-  uint16_t half_scale, half_minimum;  // as in the file, where it has float16
-};
 
 uint16_t read_u16(const uint8_t* p) {
   uint16_t value;
@@ -75,7 +68,8 @@ void read_q6k(const uint8_t* block, int j, Group& g) {
   }
 }
 
-/// Group `index` of a row in its file format.
+}  // namespace
+
 void read_group(const Format& f, const uint8_t* row, int64_t index, Group& g) {
   const int groups_per_block = f.block_cols / kGroup;
   const uint8_t* block = row + index / groups_per_block * f.block_bytes;
@@ -99,6 +93,8 @@ void read_group(const Format& f, const uint8_t* row, int64_t index, Group& g) {
     default: read_q6k(block, j, g); break;
   }
 }
+
+namespace {
 
 void put_codes(const Format& f, const Group& g, int n, uint8_t* codes) {
   uint8_t* at = codes + n * 4;
@@ -271,6 +267,21 @@ void embed_row(const Format& f, const QrWeight& weight, int64_t row, float scale
   }
   for (int64_t g = 0; g < weight.cols / kGroup; g++) {
     embed_group(f, layout, tile, g, n, scale, out + g * kGroup);
+  }
+}
+
+void read_row(const Format& f, const uint8_t* row, int64_t cols, float* out) {
+  if (f.code_bits == 0) {
+    for (int64_t k = 0; k < cols; k++) out[k] = plain_value(f.type, row + k * f.block_bytes);
+    return;
+  }
+  for (int64_t g = 0; g < cols / kGroup; g++) {
+    Group group;
+    read_group(f, row, g, group);
+    for (int i = 0; i < kGroup; i++) {
+      const float scale = group.scale[f.scales_per_group == 2 ? i / 16 : 0];
+      out[g * kGroup + i] = scale * static_cast<float>(group.code[i] - f.zero) + (f.minima ? group.minimum : 0.0f);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // Checks of a list and its step, and everything that is sized before the workers start.
 #include <algorithm>
 
+#include "check.h"
 #include "device.h"
 
 namespace quire {
@@ -16,57 +17,8 @@ struct Preparation {
   int64_t worker_bytes = 0;
 };
 
-int bad(int index, const char* what) { return fail(QR_INVALID, "operation %d: %s", index, what); }
-
-int check_counts(const QrStep& s) {
-  if (s.size != static_cast<int32_t>(sizeof(QrStep))) {
-    return fail(QR_INVALID, "step: size is %d, expected %d", s.size, static_cast<int>(sizeof(QrStep)));
-  }
-  if (s.n_tokens < 0 || s.n_seqs < 0 || s.n_logits < 0 || s.n_samples < 0 || s.n_copies < 0 ||
-      s.table_stride < 0) {
-    return fail(QR_INVALID, "step: negative count");
-  }
-  const bool arrays =
-      (s.n_tokens == 0 || (s.token && s.position && s.slot)) &&
-      (s.n_seqs == 0 || (s.query_start && s.block_table)) && (s.n_logits == 0 || s.logits_row) &&
-      (s.n_copies == 0 || s.copies) &&
-      (s.n_samples == 0 ||
-       (s.samples && s.out_token && s.out_logprob && s.out_top_token && s.out_top_logprob));
-  return arrays ? QR_OK : fail(QR_INVALID, "step: an array is missing");
-}
-
-int check_step(const QrStep& s) {
-  const int status = check_counts(s);
-  if (status != QR_OK) return status;
-  for (int32_t t = 0; t < s.n_tokens; t++) {
-    if (s.position[t] < 0) return fail(QR_INVALID, "step: token %d has position %d", t, s.position[t]);
-  }
-  for (int32_t b = 0; b < s.n_seqs; b++) {
-    if (s.query_start[b] < 0 || s.query_start[b] > s.query_start[b + 1] ||
-        s.query_start[b + 1] > s.n_tokens) {
-      return fail(QR_INVALID, "step: query_start[%d..] is [%d, %d) of %d tokens", b, s.query_start[b],
-                  s.query_start[b + 1], s.n_tokens);
-    }
-  }
-  for (int32_t r = 0; r < s.n_logits; r++) {
-    if (s.logits_row[r] < 0 || s.logits_row[r] >= s.n_tokens) {
-      return fail(QR_INVALID, "step: logits_row[%d] is %d of %d tokens", r, s.logits_row[r], s.n_tokens);
-    }
-  }
-  return QR_OK;
-}
-
-bool valid_weight(const QrWeight& w) {
-  const Format* f = format_of(w.type);
-  return f != nullptr && w.data != 0 && w.rows > 0 && w.rows < (1ll << 31) && w.cols > 0 &&
-         w.cols % f->block_cols == 0;
-}
-
-int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job) {
+void prepare_linear(Preparation& prep, const QrOp& op, LinearJob& job) {
   const QrLinear& a = *reinterpret_cast<const QrLinear*>(op.args);
-  if (a.n_parts < 1 || a.n_parts > 3 || a.in_cols < 1 || a.out_cols < 1 || !a.x || !a.out) {
-    return bad(index, "linear: bad operand");
-  }
   job = {};
   job.x = reinterpret_cast<const float*>(a.x);
   job.out = reinterpret_cast<float*>(a.out);
@@ -80,7 +32,6 @@ int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job)
   int64_t column = 0;
   for (int p = 0; p < a.n_parts; p++) {
     const QrWeight& w = a.parts[p];
-    if (!valid_weight(w) || w.cols != a.in_cols) return bad(index, "linear: bad weight");
     const Format* f = format_of(w.type);
     job.parts[p] = {reinterpret_cast<const uint8_t*>(w.data), f,      tile_layout(*f, w.cols),
                     tile_count(w.rows),                        w.rows, static_cast<int>(column)};
@@ -90,31 +41,17 @@ int prepare_linear(Preparation& prep, int index, const QrOp& op, LinearJob& job)
     job.paired = job.paired || f->code_bits == 4;
     job.single = job.single || f->code_bits == 8;
   }
-  if (column != a.out_cols) return bad(index, "linear: out_cols is not the sum of the parts' rows");
-  return QR_OK;
-}
-
-bool valid_cache(int32_t type, int32_t head_dim) {
-  return type == QR_F32 || (type == QR_BF16 && head_dim % 2 == 0);
 }
 
 int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob& job) {
   const QrAttention& a = *reinterpret_cast<const QrAttention*>(op.args);
-  if (!a.q || !a.out || !a.k_cache || !a.v_cache || a.heads < 1 || a.kv_heads < 1 || a.head_dim < 1 ||
-      a.heads % a.kv_heads != 0 || a.block_tokens < 16 || a.block_tokens % 16 != 0 || a.window < 0 ||
-      !valid_cache(a.kv_type, a.head_dim) || !(a.scale > 0)) {
-    return bad(index, "attention: bad operand");
-  }
+  const int status = check_positions(index, a.block_tokens, prep.step);
+  if (status != QR_OK) return status;
   const int group = a.heads / a.kv_heads;
   int64_t longest = 0;
   for (int32_t b = 0; b < prep.step.n_seqs; b++) {
     for (int32_t t = prep.step.query_start[b]; t < prep.step.query_start[b + 1]; t++) {
-      const int64_t position = prep.step.position[t];
-      if (position / a.block_tokens >= prep.step.table_stride) {
-        return fail(QR_INVALID, "operation %d: attention: position %d is beyond the block table", index,
-                    prep.step.position[t]);
-      }
-      longest = std::max(longest, position + 1);
+      longest = std::max<int64_t>(longest, prep.step.position[t] + 1);
     }
   }
   const int32_t tiles = static_cast<int32_t>(prep.dev.tiles.size());
@@ -133,91 +70,29 @@ int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob
   return QR_OK;
 }
 
-int check_small(const Preparation& prep, int index, const QrOp& op) {
-  switch (op.opcode) {
-    case QR_OP_COPY_BLOCKS: {
-      const QrCopyBlocks& a = *reinterpret_cast<const QrCopyBlocks*>(op.args);
-      return a.base && a.regions > 0 && a.block_bytes > 0 ? QR_OK : bad(index, "copy_blocks: bad operand");
-    }
-    case QR_OP_EMBED: {
-      const QrEmbed& a = *reinterpret_cast<const QrEmbed*>(op.args);
-      if (!a.out || !valid_weight(a.weight)) return bad(index, "embed: bad operand");
-      for (int32_t t = 0; t < prep.step.n_tokens; t++) {
-        if (prep.step.token[t] < 0 || prep.step.token[t] >= a.weight.rows) {
-          return fail(QR_INVALID, "operation %d: embed: token %d is %d of %lld", index, t,
-                      prep.step.token[t], static_cast<long long>(a.weight.rows));
-        }
-      }
-      return QR_OK;
-    }
-    case QR_OP_RMS_NORM: {
-      const QrRmsNorm& a = *reinterpret_cast<const QrRmsNorm*>(op.args);
-      return a.x && a.out && a.weight && a.cols > 0 ? QR_OK : bad(index, "rms_norm: bad operand");
-    }
-    case QR_OP_GATED: {
-      const QrGated& a = *reinterpret_cast<const QrGated*>(op.args);
-      const bool known = a.activation == QR_SILU || a.activation == QR_GELU_TANH;
-      return a.gate_up && a.out && a.inner > 0 && known ? QR_OK : bad(index, "gated: bad operand");
-    }
-    default: {
-      const QrGatherRows& a = *reinterpret_cast<const QrGatherRows*>(op.args);
-      return a.x && a.out && a.cols > 0 ? QR_OK : bad(index, "gather_rows: bad operand");
-    }
-  }
-}
-
-int prepare_rope(Preparation& prep, int index, const QrOp& op) {
-  const QrRopeKv& a = *reinterpret_cast<const QrRopeKv*>(op.args);
-  if (!a.qkv || !a.q_out || !a.cos_sin || !a.k_cache || !a.v_cache || a.heads < 1 || a.kv_heads < 1 ||
-      a.head_dim < 1 || a.rotary_dim < 0 || a.rotary_dim % 2 != 0 || a.rotary_dim > a.head_dim ||
-      a.block_tokens < 16 || a.block_tokens % 16 != 0 || !valid_cache(a.kv_type, a.head_dim)) {
-    return bad(index, "rope_kv: bad operand");
-  }
-  prep.worker_bytes = std::max<int64_t>(prep.worker_bytes, 4ll * (2 * a.head_dim + 32));
-  return QR_OK;
-}
-
-int check_sample_row(const QrStep& s, int index, int32_t i, int32_t vocab) {
-  const QrSampleRow& r = s.samples[i];
-  const bool ranges = r.bias_begin >= 0 && r.bias_begin <= r.bias_end && r.count_begin >= 0 &&
-                      r.count_begin <= r.count_end;
-  const bool arrays = (r.bias_begin == r.bias_end || (s.bias_token && s.bias_value)) &&
-                      (r.count_begin == r.count_end || (s.count_token && s.count_output));
-  if (r.row < 0 || r.row >= s.n_logits || r.target >= vocab || r.logprobs > QR_MAX_LOGPROBS || !ranges ||
-      !arrays) {
-    return fail(QR_INVALID, "operation %d: sample: sample %d has a bad field", index, i);
-  }
-  return QR_OK;
-}
-
-int prepare_sample(Preparation& prep, int index, const QrOp& op) {
-  const QrSample& a = *reinterpret_cast<const QrSample*>(op.args);
-  if (!a.logits || a.vocab < 1) return bad(index, "sample: bad operand");
-  for (int32_t i = 0; i < prep.step.n_samples; i++) {
-    const int status = check_sample_row(prep.step, index, i, a.vocab);
-    if (status != QR_OK) return status;
-  }
-  prep.worker_bytes = std::max(prep.worker_bytes, sample_scratch_bytes(a.vocab));
-  return QR_OK;
-}
-
 int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
-  if (op.args == 0) return bad(index, "no arguments");
+  const int status = check_operands(index, op);
+  if (status != QR_OK) return status;
   out.op = &op;
   out.absorbed = out.fed = false;
   out.feeds = nullptr;
   out.norm = nullptr;
   switch (op.opcode) {
-    case QR_OP_LINEAR: return prepare_linear(prep, index, op, out.linear);
+    case QR_OP_LINEAR: prepare_linear(prep, op, out.linear); return QR_OK;
     case QR_OP_ATTENTION: return prepare_attention(prep, index, op, out.attention);
-    case QR_OP_ROPE_KV: return prepare_rope(prep, index, op);
-    case QR_OP_SAMPLE: return prepare_sample(prep, index, op);
-    default: break;
+    case QR_OP_EMBED: return check_tokens(index, reinterpret_cast<const QrEmbed*>(op.args)->weight.rows, prep.step);
+    case QR_OP_ROPE_KV: {
+      const int32_t head_dim = reinterpret_cast<const QrRopeKv*>(op.args)->head_dim;
+      prep.worker_bytes = std::max<int64_t>(prep.worker_bytes, 4ll * (2 * head_dim + 32));
+      return QR_OK;
+    }
+    case QR_OP_SAMPLE: {
+      const int32_t vocab = reinterpret_cast<const QrSample*>(op.args)->vocab;
+      prep.worker_bytes = std::max(prep.worker_bytes, sample_scratch_bytes(vocab));
+      return check_samples(index, vocab, prep.step);
+    }
+    default: return QR_OK;
   }
-  if (op.opcode < QR_OP_COPY_BLOCKS || op.opcode > QR_OP_SAMPLE) {
-    return fail(QR_INVALID, "operation %d: unknown opcode %d", index, op.opcode);
-  }
-  return check_small(prep, index, op);
 }
 
 void cut_tiles(Device& dev, const QrStep& step) {

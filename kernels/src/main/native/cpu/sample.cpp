@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <functional>
 
-#include "device.h"
 #include "philox.h"
+#include "sample.h"
 
 namespace quire {
 namespace {

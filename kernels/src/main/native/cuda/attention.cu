@@ -17,8 +17,10 @@ AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, int heads,
     for (int first = 0; first < span.queries; first += most) {
       const int queries = std::min(most, span.queries - first);
       const int position = span.length - span.queries + first, end = position + queries;
-      // Splits lie at multiples of the range, wherever the window begins.
-      const int begin = window > 0 ? std::max(0, position - window + 1) / 16 * 16 : 0;
+      if (end <= 0) continue;
+      // Ranges begin at multiples of 64, so that the tiles of 64 positions end where a range does. Splits lie at
+      // multiples of `range`, wherever the window begins.
+      const int begin = window > 0 ? std::max(0, position - window + 1) / 64 * 64 : 0;
       const int from = begin / range, to = ceil_div(end, range), splits = to - from;
       for (int i = from; i < to; i++) {
         const AttentionItem item = {static_cast<int32_t>(s), span.query + first, queries, position,

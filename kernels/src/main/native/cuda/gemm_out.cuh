@@ -9,10 +9,10 @@ namespace quire::cuda {
 /// Writes columns column, column + 1 (column even) of a row.
 __device__ __forceinline__ void put_pair(const GemmArgs& g, int row, int column, float first, float second) {
   if (g.bias != nullptr) {
-    first += to_float(g.bias[column]);
-    second += to_float(g.bias[column + 1]);
+    first += g.bias[column];
+    second += g.bias[column + 1];
   }
-  const int64_t at = static_cast<int64_t>(row) * g.n + column;
+  const int64_t at = static_cast<int64_t>(row) * g.stride + column;
   if (g.out_float != 0) {
     float2* out = reinterpret_cast<float2*>(static_cast<float*>(g.out) + at);
     const float2 before = g.add != 0 ? *out : make_float2(0, 0);

@@ -13,8 +13,8 @@ __global__ void gemm_plain_kernel(GemmArgs g) {
   const bf16* w = static_cast<const bf16*>(g.weight) + static_cast<int64_t>(column) * g.k;
   float sum = 0;
   for (int k = 0; k < g.k; k++) sum += to_float(x[k]) * to_float(w[k]);
-  if (g.bias != nullptr) sum += to_float(g.bias[column]);
-  const int64_t at = static_cast<int64_t>(row) * g.n + column;
+  if (g.bias != nullptr) sum += g.bias[column];
+  const int64_t at = static_cast<int64_t>(row) * g.stride + column;
   if (g.out_float != 0) {
     float* out = static_cast<float*>(g.out) + at;
     *out = g.add != 0 ? *out + sum : sum;

@@ -135,8 +135,10 @@ cudaError_t run(const GemmArgs& args, cudaStream_t stream) {
   const size_t shared = static_cast<size_t>(kStages) * kStage<kFormat>;
   allow_shared(kernel, shared);
   const int slices = gemm_slices(args.n, args.k);
+  const int64_t pairs = static_cast<int64_t>(args.rows) * (args.n / 2);
   LAUNCH(kernel, dim3(args.n / kRowsW, ceil_div(args.rows, kRowsX), slices), kThreads, shared, stream, args, slices);
-  LAUNCH(add_slices_kernel, min(ceil_div(args.rows * (args.n / 2), 256), resident_blocks(8)), 256, 0, stream, args, slices);
+  const int64_t blocks = (pairs + 255) / 256, most = resident_blocks(8);
+  LAUNCH(add_slices_kernel, static_cast<int>(blocks < most ? blocks : most), 256, 0, stream, args, slices);
   return launched();
 }
 

@@ -5,7 +5,7 @@ namespace quire::cuda {
 namespace {
 
 template <int kPerThread>
-__global__ void rms_norm_kernel(NormArgs a) {
+__global__ void __launch_bounds__(1024) rms_norm_kernel(NormArgs a) {
   DYN_SMEM(float, sums);  // [warps]
   const int vectors = a.cols / kVector, warps = blockDim.x / kWarpSize;
   const int64_t start = static_cast<int64_t>(blockIdx.x) * a.cols;
@@ -35,10 +35,11 @@ __global__ void rms_norm_kernel(NormArgs a) {
   for (int i = 0; i < kPerThread; i++) {
     const int vector = i * blockDim.x + threadIdx.x;
     if (vector >= vectors) continue;
-    float weight[kVector];
-    load8(weight, a.weight + vector * kVector);
+    const float4* weight = reinterpret_cast<const float4*>(a.weight + vector * kVector);
+    const float4 low = weight[0], high = weight[1];
+    const float weights[kVector] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
 #pragma unroll
-    for (int e = 0; e < kVector; e++) values[i][e] *= inverse * weight[e];
+    for (int e = 0; e < kVector; e++) values[i][e] *= inverse * weights[e];
     store8(a.out + start + vector * kVector, values[i]);
   }
 }

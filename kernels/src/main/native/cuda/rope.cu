@@ -39,7 +39,7 @@ __global__ void rope_kv_kernel(RopeArgs a) {
     v[i][3] = high_float(second);
     for (float value : v[i]) sum += value * value;
   }
-  const bf16* norm = is_q ? a.q_norm : is_v ? nullptr : a.k_norm;
+  const float* norm = is_q ? a.q_norm : is_v ? nullptr : a.k_norm;
   if (norm != nullptr) {
     const float inverse = rsqrtf(warp_sum(sum) / static_cast<float>(dim) + a.eps);
 #pragma unroll
@@ -47,10 +47,10 @@ __global__ void rope_kv_kernel(RopeArgs a) {
       const int quad = i * kWarpSize + lane;
       if (quad >= quads) continue;
       const int2 at = quad_at(a, quad);
-      v[i][0] *= inverse * to_float(norm[at.x]);
-      v[i][1] *= inverse * to_float(norm[at.x + 1]);
-      v[i][2] *= inverse * to_float(norm[at.y]);
-      v[i][3] *= inverse * to_float(norm[at.y + 1]);
+      v[i][0] *= inverse * norm[at.x];
+      v[i][1] *= inverse * norm[at.x + 1];
+      v[i][2] *= inverse * norm[at.y];
+      v[i][3] *= inverse * norm[at.y + 1];
     }
   }
   bf16* to;
@@ -89,7 +89,7 @@ __global__ void rope_kv_kernel(RopeArgs a) {
 }  // namespace
 
 cudaError_t rope_kv(const RopeArgs& args, cudaStream_t stream) {
-  if (args.head_dim % 4 != 0 || args.rotary_dim % 4 != 0 || args.head_dim > 4 * kMostQuads * kWarpSize) {
+  if (args.head_dim % 4 != 0 || args.rotary_dim % 4 != 0 || args.rotary_dim > args.head_dim || args.head_dim > 4 * kMostQuads * kWarpSize) {
     return cudaErrorInvalidValue;
   }
   LAUNCH(rope_kv_kernel, dim3(args.tokens, ceil_div(args.heads + 2 * args.kv_heads, kWarps)), kWarps * kWarpSize, 0,

@@ -1,4 +1,5 @@
 // Whole rows moved: embedding, gather, copies of cache blocks.
+#include "quant.cuh"
 #include "rows.h"
 
 namespace quire::cuda {
@@ -8,13 +9,39 @@ constexpr int kThreads = 256;
 
 __global__ void embed_kernel(EmbedArgs a) {
   const int t = blockIdx.x;
-  const bool carried = a.carry != nullptr && a.carry[t] >= 0;
-  const int64_t token = carried ? a.previous[a.carry[t]] : a.token[t];
+  const int64_t token = a.token[t];
   for (int column = threadIdx.x * kVector; column < a.cols; column += blockDim.x * kVector) {
     float values[kVector];
-    load8(values, a.weight + token * a.cols + column);
+    load8(values, static_cast<const bf16*>(a.weight) + token * a.cols + column);
 #pragma unroll
     for (int e = 0; e < kVector; e++) values[e] *= a.scale;
+    store8(a.out + static_cast<int64_t>(t) * a.cols + column, values);
+  }
+}
+
+/// A thread takes the 8 columns that one lane holds of a tile's row.
+template <WeightFormat kFormat>
+__global__ void embed_tiles_kernel(EmbedArgs a) {
+  using Tile = QuantTile<kFormat>;
+  const int t = blockIdx.x, token = a.token[t], row = token % kTileRows, half = row / 8;
+  const uint8_t* tiles = static_cast<const uint8_t*>(a.weight) + static_cast<int64_t>(token / kTileRows) * (a.cols / kTileColumns) * Tile::kBytes;
+  for (int column = threadIdx.x * kVector; column < a.cols; column += blockDim.x * kVector) {
+    const int group = column % kTileColumns / kGroup;
+    Tile tile;
+    tile.load(tiles + static_cast<int64_t>(column / kTileColumns) * Tile::kBytes, row % 8 * 4 + column % kGroup / 8);
+    const float2 factor = tile.factor(group, half);
+    float values[kVector];
+#pragma unroll
+    for (int step = 0; step < 2; step++) {
+      uint32_t pairs[4];
+      tile.operands(pairs, group, step);
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        const uint32_t pair = pairs[2 * i + half];
+        values[4 * step + 2 * i] = fmaf(low_float(pair) - Tile::kOffset, factor.x, factor.y) * a.scale;
+        values[4 * step + 2 * i + 1] = fmaf(high_float(pair) - Tile::kOffset, factor.x, factor.y) * a.scale;
+      }
+    }
     store8(a.out + static_cast<int64_t>(t) * a.cols + column, values);
   }
 }
@@ -35,7 +62,10 @@ __global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t 
 }  // namespace
 
 cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
-  LAUNCH(embed_kernel, args.tokens, kThreads, 0, stream, args);
+  auto kernel = args.format == WeightFormat::kBf16   ? embed_kernel
+                : args.format == WeightFormat::kInt4 ? embed_tiles_kernel<WeightFormat::kInt4>
+                                                     : embed_tiles_kernel<WeightFormat::kInt8>;
+  LAUNCH(kernel, args.tokens, kThreads, 0, stream, args);
   return launched();
 }
 

@@ -2,7 +2,7 @@
 #ifndef QUIRE_CUDA_ROWS_H
 #define QUIRE_CUDA_ROWS_H
 
-#include "device.cuh"
+#include "gemm.h"
 
 namespace quire::cuda {
 
@@ -10,7 +10,7 @@ namespace quire::cuda {
 struct NormArgs {
   bf16* x;
   const bf16* delta;   // or null
-  const bf16* weight;  // [cols]
+  const float* weight; // [cols]
   bf16* out;
   int32_t rows, cols;
   float eps;
@@ -22,7 +22,7 @@ cudaError_t rms_norm(const NormArgs& args, cudaStream_t stream);
 struct RopeArgs {
   const bf16* qkv;         // [T, (H + 2 Hkv) D]
   bf16* q_out;             // [T, H, D]
-  const bf16 *q_norm, *k_norm;  // [D], or null
+  const float *q_norm, *k_norm;  // [D], or null
   const float* cos_sin;    // [positions, rotary_dim]: first half cosines, second half sines
   bf16 *k_cache, *v_cache; // [blocks, Hkv, block_tokens, D]
   const int32_t *position, *slot;  // [T]
@@ -41,12 +41,12 @@ struct GatedArgs {
 };
 cudaError_t gated(const GatedArgs& args, cudaStream_t stream);
 
-/// out[t, :] = weight[token[t], :] * scale. carry[t] >= 0 takes the token from previous[carry[t]], the sampled tokens
-/// of the step before, without a way round by the host; carry may be null.
+/// out[t, :] = weight[token[t], :] * scale, of weights in any format; cols % 8 == 0.
 struct EmbedArgs {
-  const bf16* weight;  // [vocab, cols]
-  bf16* out;           // [T, cols], cols % 8 == 0
-  const int32_t *token, *carry, *previous;
+  const void* weight;  // [vocab, cols]
+  WeightFormat format;
+  bf16* out;           // [T, cols]
+  const int32_t* token;
   int32_t tokens, cols;
   float scale;
 };

@@ -8,12 +8,15 @@
  * Conventions
  *  - Every function returns QR_OK or a negative status; qr_last_error gives the text of the last failure.
  *  - "Device addresses" are uint64_t. On the CPU they are plain addresses, aligned to 64 bytes.
- *  - Activations are float32, row-major. T = tokens of the step, B = sequences, R = rows of logits,
+ *  - Activations are row-major. T = tokens of the step, B = sequences, R = rows of logits,
  *    S = samples. Rows of an operand beyond the step's count are never touched.
+ *  - On the CPU activations are float32. On CUDA they are BF16 in buffers of the same size (4 bytes an element are
+ *    allotted), save what a SAMPLE of the list reads: logits are float32. Norm weights, biases and cos_sin are float32
+ *    everywhere.
  *  - GATED and ROPE_KV use up their gate_up and qkv: their contents are unspecified after the list. So is the out of
  *    GATED and of ATTENTION where the next operation is a LINEAR of quantised weights that takes it.
  *  - A device is used by one thread at a time, except qr_last_error.
- *  - The arithmetic of an output row depends on that row's inputs alone: not on T, on the other rows, on the
+ *  - On the CPU the arithmetic of an output row depends on that row's inputs alone: not on T, on the other rows, on the
  *    number of threads or on the instruction set (docs/architecture.md, "Same output whatever the company").
  */
 #ifndef QUIRE_H
@@ -25,7 +28,7 @@
 extern "C" {
 #endif
 
-#define QR_ABI_VERSION 1
+#define QR_ABI_VERSION 2
 
 enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
 
@@ -44,15 +47,19 @@ typedef struct { int32_t size, threads /* 0 = physical cores this process may us
 typedef struct {
   int32_t size, threads, isa, reserved;
   uint64_t memory_bytes;   /* total memory of the device, for the CPU that of the host */
+  uint64_t free_bytes;     /* of it, what may still be allocated; 0 = ask the operating system */
   char name[64];           /* model of the processor, NUL-terminated */
 } QrDeviceInfo;
 
 int qr_abi_version(void);
+int qr_device_count(void);                                      /* devices that can be opened; 0 without a driver */
 int qr_device_open(const QrDeviceOpts* opts, qr_dev* out);
 int qr_device_info(qr_dev dev, QrDeviceInfo* out);
 int qr_device_close(qr_dev dev);                                /* ends the threads; buffers must be freed before */
 int qr_alloc(qr_dev dev, uint64_t bytes, uint64_t* out);        /* zeroed, 64-byte aligned, huge pages where they help */
 int qr_free(qr_dev dev, uint64_t address, uint64_t bytes);
+int qr_write(qr_dev dev, uint64_t address, const void* src, uint64_t bytes);   /* from the host; done on return */
+int qr_read(qr_dev dev, void* dst, uint64_t address, uint64_t bytes);          /* to the host; done on return */
 int qr_last_error(char* out, int32_t capacity);                 /* of this thread; returns the text's length */
 
 /* Weights. A matrix W[rows, cols] arrives row-major in its file type and is packed once into the layout that the
@@ -83,8 +90,8 @@ typedef struct { uint64_t x, out, weight; int32_t cols; float eps; } QrRmsNorm;
 
 /* QR_OP_LINEAR: out[r, n] (+)= sum_k x[r, k] * W[n, k] + bias[n], W being up to three matrices stacked along n
    (query, key, value; gate, up). out has leading dimension out_cols = sum of their rows.
-   Quantised weights: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes); where some
-   part has 4-bit codes, the scales of two neighbouring groups differ by a power of two. */
+   Quantised weights on the CPU: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes);
+   where some part has 4-bit codes, the scales of two neighbouring groups differ by a power of two. */
 typedef struct {
   uint64_t x, out, bias /* 0 = none */;
   QrWeight parts[3];
@@ -99,7 +106,8 @@ typedef struct {
    Pairs (i, i + rotary_dim/2), or (2i, 2i + 1) with QR_INTERLEAVED.
    kv_type F32: k cache [blocks, Hkv, D, block_tokens], v cache [blocks, Hkv, block_tokens, D];
    BF16, D even: k cache [blocks, Hkv, D / 2, block_tokens, 2], v cache [blocks, Hkv, block_tokens / 2, D, 2].
-   slot = block * block_tokens + offset. block_tokens is a multiple of 16. */
+   On CUDA BF16 alone: k and v cache [blocks, Hkv, block_tokens, D].
+   slot = block * block_tokens + offset. block_tokens is a multiple of 16, on CUDA a power of two. */
 typedef struct {
   uint64_t qkv, q_out, q_norm, k_norm, cos_sin, k_cache, v_cache;
   int32_t heads, kv_heads, head_dim, rotary_dim, kv_type, block_tokens;
@@ -110,6 +118,7 @@ typedef struct {
 /* QR_OP_ATTENTION: causal softmax attention of each token over the cached context of its sequence.
    Token t of sequence b (query_start[b] <= t < query_start[b+1]) has absolute position[t] and sees positions
    [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. scale > 0.
+   On CUDA the positions of a sequence's tokens are consecutive.
    With a BF16 cache the queries and the weights of the positions are rounded to BF16 too; sums are in F32. */
 typedef struct {
   uint64_t q, out, k_cache, v_cache;

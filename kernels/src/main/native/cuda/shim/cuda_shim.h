@@ -56,7 +56,7 @@ inline uint4 make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w) { return
 
 typedef void* cudaStream_t;
 typedef int cudaError_t;
-enum { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
+enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
 
 /// Saves the callee-saved registers and the stack pointer to *save, and continues at the stack `to`.
 extern "C" void shim_switch(void** save, void* to);
@@ -85,6 +85,7 @@ namespace shim {
 
 constexpr size_t kStackBytes = 96 << 10;
 constexpr int kWarp = 32;
+constexpr size_t kMostShared = 232448;  // of a block
 enum class Wait { kNone, kWarp, kBlock };
 
 struct Copy {
@@ -172,15 +173,21 @@ inline void run_block(unsigned threads, const std::vector<unsigned>& order) {
   for (unsigned t = 0; t < threads; t++) prepare(machine.fibers[t]);
   for (unsigned left = threads; left > 0;) {
     bool progress = false;
-    for (unsigned t : order) {
-      Fiber& fiber = machine.fibers[t];
-      if (fiber.done || fiber.wait != Wait::kNone) continue;
-      resume(t);
-      progress = true;
-      if (fiber.done) left--;
-    }
-    for (unsigned w = 0; w < threads; w += kWarp) {
-      progress |= open_barrier(w, std::min(w + kWarp, threads), Wait::kWarp);
+    for (unsigned first : order) {
+      // A warp runs on alone as far as the block's barrier: what others must have done before, they have not.
+      const unsigned from = first / kWarp * kWarp, to = std::min(from + kWarp, threads);
+      for (bool on = true; on;) {
+        on = false;
+        for (unsigned t : order) {
+          Fiber& fiber = machine.fibers[t];
+          if (t < from || t >= to || fiber.done || fiber.wait != Wait::kNone) continue;
+          resume(t);
+          progress = on = true;
+          if (fiber.done) left--;
+        }
+        on |= open_barrier(from, to, Wait::kWarp);
+        progress |= on;
+      }
     }
     progress |= open_barrier(0, threads, Wait::kBlock);
     if (!progress && left > 0) fail("barrier never opens");
@@ -200,6 +207,10 @@ inline std::vector<unsigned> thread_order(unsigned threads) {
 template <class Body>
 void launch(dim3 grid, dim3 block, size_t shared_bytes, Body body) {
   const unsigned threads = block.x * block.y * block.z;
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || threads == 0 || threads > 1024 ||
+      shared_bytes > kMostShared) {
+    fail("a launch that hardware refuses");
+  }
   machine.body = body;
   machine.block_size = block;
   machine.grid_size = grid;

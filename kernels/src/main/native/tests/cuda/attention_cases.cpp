@@ -156,6 +156,7 @@ void attention_cases() {
       {"prefill of group 7", 7, 1, 64, 16, 0, 0, 512, {{0, 40, 65}}},
       {"prefill of group 1", 1, 1, 64, 16, 0, 0, 512, {{0, 130, 150}}},
       {"prefill with a window", 4, 1, 64, 16, 24, 0, 512, {{0, 50, 140}}},
+      {"prefill with a window and splits", 4, 1, 64, 16, 200, 0, 64, {{0, 50, 300}}},
       {"prefill with a cap", 4, 1, 64, 16, 0, 5, 512, {{0, 20, 40}}},
       {"prefill in splits", 4, 1, 64, 16, 0, 0, 64, {{0, 18, 260}}},
       {"prefill of D 80", 4, 1, 80, 16, 0, 0, 512, {{0, 20, 70}}},

@@ -24,7 +24,8 @@ std::string shape(const Product& p) {
 template <class Multiply>
 void compare(const std::string& name, const Product& p, const void* weight, const std::vector<double>& w, Random& random,
              Multiply multiply) {
-  const std::vector<bf16> x = normals(static_cast<size_t>(p.rows * p.k), random), bias = normals(static_cast<size_t>(p.n), random);
+  const std::vector<bf16> x = normals(static_cast<size_t>(p.rows * p.k), random);
+  const std::vector<float> bias = random.normals(static_cast<size_t>(p.n));
   const size_t count = static_cast<size_t>(p.rows * p.n);
   const std::vector<bf16> before = normals(count, random);
   std::vector<float> before_float(count);
@@ -38,13 +39,13 @@ void compare(const std::string& name, const Product& p, const void* weight, cons
       wanted[at] = sum + (p.add ? value_of(before[at]) : 0);
     }
   }
-  Device<bf16> d_x(x), d_bias(bias), out_bf16(count);
-  Device<float> out_float(count), workspace(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
+  Device<bf16> d_x(x), out_bf16(count);
+  Device<float> d_bias(bias), out_float(count), workspace(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
   Device<bf16> added(before);
   Device<float> added_float(before_float);
   void* out = p.out_float ? static_cast<void*>(p.add ? added_float.data() : out_float.data())
                           : static_cast<void*>(p.add ? added.data() : out_bf16.data());
-  const GemmArgs args = {d_x.data(), weight, out, p.bias ? d_bias.data() : nullptr, p.rows, p.n, p.k, p.add, p.out_float,
+  const GemmArgs args = {d_x.data(), weight, out, p.bias ? d_bias.data() : nullptr, p.rows, p.n, p.k, p.n, p.add, p.out_float,
                          workspace.data()};
   require(multiply(args), name.c_str());
   if (p.out_float) {

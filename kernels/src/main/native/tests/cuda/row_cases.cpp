@@ -12,7 +12,8 @@ using namespace quire::cuda;
 void norm_case(int rows, int cols, bool add, uint64_t seed) {
   Random random(seed);
   const size_t count = static_cast<size_t>(rows * cols);
-  const std::vector<bf16> x = normals(count, random), delta = normals(count, random), weight = normals(static_cast<size_t>(cols), random);
+  const std::vector<bf16> x = normals(count, random), delta = normals(count, random);
+  const std::vector<float> weight = random.normals(static_cast<size_t>(cols));
   std::vector<double> wanted(count), sums(count);
   for (int r = 0; r < rows; r++) {
     double square = 0;
@@ -23,10 +24,11 @@ void norm_case(int rows, int cols, bool add, uint64_t seed) {
     }
     for (int c = 0; c < cols; c++) {
       const size_t at = static_cast<size_t>(r * cols + c);
-      wanted[at] = sums[at] / sqrt(square / cols + 1e-5) * value_of(weight[static_cast<size_t>(c)]);
+      wanted[at] = sums[at] / sqrt(square / cols + 1e-5) * weight[static_cast<size_t>(c)];
     }
   }
-  Device<bf16> d_x(x), d_delta(delta), d_weight(weight), out(count);
+  Device<bf16> d_x(x), d_delta(delta), out(count);
+  Device<float> d_weight(weight);
   require(rms_norm({d_x.data(), add ? d_delta.data() : nullptr, d_weight.data(), out.data(), rows, cols, 1e-5f}, nullptr), "norm");
   const std::string name = "norm " + std::to_string(rows) + " x " + std::to_string(cols);
   const std::vector<bf16> got = out.host();
@@ -44,7 +46,7 @@ void rope_case(const Rotation& r, uint64_t seed) {
   Random random(seed);
   const int width = (r.heads + 2 * r.kv_heads) * r.dim, blocks = 4;
   const std::vector<bf16> qkv = normals(static_cast<size_t>(r.tokens * width), random);
-  const std::vector<bf16> q_norm = normals(static_cast<size_t>(r.dim), random), k_norm = normals(static_cast<size_t>(r.dim), random);
+  const std::vector<float> q_norm = random.normals(static_cast<size_t>(r.dim)), k_norm = random.normals(static_cast<size_t>(r.dim));
   std::vector<float> cos_sin(static_cast<size_t>(64 * r.rotary));
   for (float& v : cos_sin) v = static_cast<float>(2 * random.uniform() - 1);
   std::vector<int32_t> position, slot;
@@ -64,7 +66,7 @@ void rope_case(const Rotation& r, uint64_t seed) {
       }
       const bool is_q = h < r.heads, is_v = h >= r.heads + r.kv_heads;
       if (r.norm && !is_v) {
-        for (size_t d = 0; d < v.size(); d++) v[d] *= value_of((is_q ? q_norm : k_norm)[d]) / sqrt(square / r.dim + 1e-6);
+        for (size_t d = 0; d < v.size(); d++) v[d] *= (is_q ? q_norm : k_norm)[d] / sqrt(square / r.dim + 1e-6);
       }
       for (int p = 0; p < r.rotary / 2 && !is_v; p++) {
         double& x = v[static_cast<size_t>(r.interleaved ? 2 * p : p)];
@@ -86,8 +88,8 @@ void rope_case(const Rotation& r, uint64_t seed) {
     }
   }
   const std::vector<bf16> zeros(cache_size, bf16{0});
-  Device<bf16> d_qkv(qkv), q_out(wanted_q.size()), d_qn(q_norm), d_kn(k_norm), k(zeros), v(zeros);
-  Device<float> table(cos_sin);
+  Device<bf16> d_qkv(qkv), q_out(wanted_q.size()), k(zeros), v(zeros);
+  Device<float> d_qn(q_norm), d_kn(k_norm), table(cos_sin);
   Device<int32_t> d_position(position), d_slot(slot);
   require(rope_kv({d_qkv.data(), q_out.data(), r.norm ? d_qn.data() : nullptr, r.norm ? d_kn.data() : nullptr, table.data(),
                    k.data(), v.data(), d_position.data(), d_slot.data(), r.tokens, r.heads, r.kv_heads, r.dim, r.rotary, 4,
@@ -124,10 +126,10 @@ void move_cases() {
   Random random(3);
   const int cols = 72, vocab = 9;
   const std::vector<bf16> table = normals(static_cast<size_t>(vocab * cols), random);
-  const std::vector<int32_t> token = {3, 8, 0}, carry = {-1, 1, -1}, previous = {7, 5}, rows = {2, 2, 0, 1};
+  const std::vector<int32_t> token = {3, 5, 0}, rows = {2, 2, 0, 1};
   Device<bf16> d_table(table), out(static_cast<size_t>(3 * cols)), gathered(static_cast<size_t>(4 * cols));
-  Device<int32_t> d_token(token), d_carry(carry), d_previous(previous), d_rows(rows);
-  require(embed({d_table.data(), out.data(), d_token.data(), d_carry.data(), d_previous.data(), 3, cols, 2}, nullptr), "embed");
+  Device<int32_t> d_token(token), d_rows(rows);
+  require(embed({d_table.data(), WeightFormat::kBf16, out.data(), d_token.data(), 3, cols, 2}, nullptr), "embed");
   require(gather_rows(out.data(), d_rows.data(), gathered.data(), 4, cols, nullptr), "gather");
   std::vector<double> wanted, picked;
   for (int t : {3, 5, 0}) {

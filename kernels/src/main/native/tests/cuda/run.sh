@@ -4,6 +4,7 @@
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 output=${1:-$here/../../../../../target/cuda-tests}
+mkdir -p "$output"
 CXX=${CXX:-g++}
 
 build() { # name, flags...
@@ -25,6 +26,13 @@ build() { # name, flags...
   # shellcheck disable=SC2086
   (cd "$directory" && $CXX "$@" $objects -o cases)
 }
+
+# The library through its C interface; its objects are the Java tests' too.
+shim=$output/../cuda-shim
+sh "$here/../../cuda/build.sh" --shim "$shim/objects" "$shim"
+$CXX -std=c++20 -O1 -Wall -Wextra -I"$here/../../include" "$here"/library/*.cpp "$here"/../harness.cpp "$here"/../gguf_types.cpp \
+  -L"$shim" -lquire_cuda_shim -Wl,-rpath,"$(cd "$shim" && pwd)" -ldl -o "$output/library"
+echo "cuda library: $("$output/library" "$shim/objects/cpu/libquire_cpu.so")"
 
 build plain -O2
 expected=

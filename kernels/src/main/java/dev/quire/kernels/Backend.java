@@ -2,6 +2,7 @@ package dev.quire.kernels;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.OptionalLong;
 
 /**
  * A device: its memory, and the operations of quire.h. Used by one thread at a time. Nothing here knows of sequences or
@@ -18,6 +19,12 @@ public interface Backend extends AutoCloseable {
     }
 
     DeviceInfo device();
+
+    /** Memory of the device that may still be allocated; empty where it is the host's. */
+    OptionalLong freeBytes();
+
+    /** Whether activations and the cache can be float32; else both are bfloat16. */
+    boolean keepsFloat32();
 
     /** Buffers that have been allocated or loaded and not closed: zero at the end of a test, or something leaks. */
     int liveBuffers();

@@ -10,7 +10,8 @@ import org.slf4j.LoggerFactory;
 /** Chooses and opens a backend. */
 public final class Backends {
     private static final Logger LOG = LoggerFactory.getLogger(Backends.class);
-    private static final List<String> DEVICES = List.of("auto", "cpu", "java");
+    private static final List<String> DEVICES = List.of("auto", "cpu", "cuda", "java");
+    static final String CUDA = "cuda";
     private static final List<String> LEVELS = List.of("auto", "avx512_bf16", "avx512", "avx2", "scalar");
 
     /** How the native library is found; a test puts a damaged one in its place. */
@@ -23,14 +24,16 @@ public final class Backends {
     /**
      * Opens a device and logs one line with the choice and why others were passed over.
      *
-     * @param device auto (the native library, else Java), cpu (the native library or an error) or java
+     * @param device auto (the CPU's native library, else Java), cpu (that library or an error), cuda (an NVIDIA GPU or an
+     *     error) or java
      * @param isa auto, avx512_bf16, avx512, avx2 or scalar: the instruction set of the native library
      * @param threads compute threads; 0 = the physical cores that this process may use
      * @throws IllegalArgumentException when a name is not one of these, or {@code threads} is negative
      * @throws IllegalStateException when a device or a level was asked for by name and this machine lacks it
      */
     public static Backend open(String device, String isa, int threads) {
-        return open(device, isa, threads, () -> NativeLibrary.bundled("quire_cpu"));
+        return open(
+                device, isa, threads, () -> NativeLibrary.bundled(device.equals(CUDA) ? "quire_cuda" : "quire_cpu"));
     }
 
     static Backend open(String device, String isa, int threads, Source library) {
@@ -40,8 +43,11 @@ public final class Backends {
             throw new IllegalArgumentException("threads is " + threads + ", allowed: 0 (physical cores) or more");
         }
         List<String> passedOver = new ArrayList<>();
-        Backend backend =
-                device.equals("java") ? new JavaBackend(threads) : cpu(device, isa, threads, library, passedOver);
+        Backend backend = switch (device) {
+            case "java" -> new JavaBackend(threads);
+            case CUDA -> cuda(isa, threads, library);
+            default -> cpu(device, isa, threads, library, passedOver);
+        };
         Backend.DeviceInfo info = backend.device();
         LOG.info(
                 "Backend {} ({}), isa {}, {} threads{}",
@@ -71,6 +77,28 @@ public final class Backends {
         LOG.warn("The native library cannot be used; falling back to Java, which is many times slower. {}", reason);
         passedOver.add("cpu: " + reason);
         return new JavaBackend(threads);
+    }
+
+    private static Backend cuda(String isa, int threads, Source library) {
+        if (!isa.equals("auto")) {
+            throw new IllegalArgumentException("isa is '" + isa + "'; it is the CPU's, device cuda takes auto");
+        }
+        try {
+            NativeLibrary opened = library.open();
+            if (opened.deviceCount() == 0) {
+                throw new IllegalStateException(
+                        "device cuda is not to be had: there is no GPU. Either no NVIDIA driver is"
+                                + " installed, or it is too old for this build, or it shows this process no device"
+                                + " (see nvidia-smi and CUDA_VISIBLE_DEVICES)");
+            }
+            return new NativeBackend(CUDA, opened, Isa.AUTO, threads);
+        } catch (KernelException e) {
+            throw new IllegalStateException("device cuda is not to be had: " + e.getMessage(), e);
+        } catch (NativeLibrary.Unavailable e) {
+            throw new IllegalStateException(
+                    "device cuda is not to be had: " + e.getMessage() + "; builds made where nvcc is installed hold it",
+                    e);
+        }
     }
 
     private static void oneOf(String name, String seen, List<String> allowed) {

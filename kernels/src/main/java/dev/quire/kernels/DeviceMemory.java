@@ -12,9 +12,34 @@ import java.util.stream.Collectors;
  * that ownership, ranges and leaks are judged by one piece of code.
  */
 final class DeviceMemory {
+    /** How bytes get to the device and back. */
+    interface Transfer {
+        void write(MemorySegment device, MemorySegment host);
+
+        void read(MemorySegment host, MemorySegment device);
+    }
+
+    /** Of memory that the host sees. */
+    static final Transfer PLAIN = new Transfer() {
+        @Override
+        public void write(MemorySegment device, MemorySegment host) {
+            device.copyFrom(host);
+        }
+
+        @Override
+        public void read(MemorySegment host, MemorySegment device) {
+            host.copyFrom(device);
+        }
+    };
+
+    private final Transfer transfer;
     private final Set<DeviceBuffer> live = new LinkedHashSet<>();
     private boolean running;
     private boolean closed;
+
+    DeviceMemory(Transfer transfer) {
+        this.transfer = transfer;
+    }
 
     /** Gives freshly allocated memory an owner; {@code release} is run once, when the buffer is closed. */
     DeviceBuffer track(String label, MemorySegment segment, Runnable release) {
@@ -76,13 +101,13 @@ final class DeviceMemory {
     /** Copies host bytes into a buffer. */
     void upload(Buffer destination, long offset, MemorySegment source) {
         requireIdle("write buffer '" + destination.label() + "'");
-        slice(own(destination), offset, source.byteSize()).copyFrom(source);
+        transfer.write(slice(own(destination), offset, source.byteSize()), source);
     }
 
     /** Copies a buffer's bytes to the host. */
     void download(MemorySegment destination, Buffer source, long offset) {
         requireIdle("read buffer '" + source.label() + "'");
-        destination.copyFrom(slice(own(source), offset, destination.byteSize()));
+        transfer.read(destination, slice(own(source), offset, destination.byteSize()));
     }
 
     private static MemorySegment slice(DeviceBuffer buffer, long offset, long bytes) {

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.util.List;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * library loads. A program runs to its end inside {@link #submit}.
  */
 public final class JavaBackend implements Backend {
-    private final DeviceMemory memory = new DeviceMemory();
+    private final DeviceMemory memory = new DeviceMemory(DeviceMemory.PLAIN);
     private final JavaThreads threads;
     private @Nullable RuntimeException failure;
     private @Nullable Step current;
@@ -38,6 +39,16 @@ public final class JavaBackend implements Backend {
                 ? os.getTotalMemorySize()
                 : Runtime.getRuntime().maxMemory();
         return new DeviceInfo("java", System.getProperty("os.arch", "unknown"), "java", threads.count(), bytes);
+    }
+
+    @Override
+    public OptionalLong freeBytes() {
+        return OptionalLong.empty();
+    }
+
+    @Override
+    public boolean keepsFloat32() {
+        return true;
     }
 
     @Override

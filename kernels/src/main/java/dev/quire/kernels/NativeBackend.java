@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,7 +49,17 @@ public final class NativeBackend implements Backend {
 
     private final String name;
     private final NativeSymbols symbols;
-    private final DeviceMemory memory = new DeviceMemory();
+    private final DeviceMemory memory = new DeviceMemory(new DeviceMemory.Transfer() {
+        @Override
+        public void write(MemorySegment device, MemorySegment host) {
+            copy(device, host);
+        }
+
+        @Override
+        public void read(MemorySegment host, MemorySegment device) {
+            copyBack(host, device);
+        }
+    });
     private final Arena arena = Arena.ofShared();
     private final MemorySegment result = arena.allocate(JAVA_LONG);
     private final MemorySegment errorText = arena.allocate(ERROR_BYTES);
@@ -76,8 +87,7 @@ public final class NativeBackend implements Backend {
     }
 
     private DeviceInfo readInfo() {
-        Struct out = Struct.in(arena, NativeStructs.DEVICE_INFO);
-        out.set("size", (int) out.layout().byteSize());
+        Struct out = infoStruct(arena);
         check("qr_device_info", () -> (int) symbols.deviceInfo().invokeExact(device, out.memory()));
         return new DeviceInfo(
                 name,
@@ -87,9 +97,56 @@ public final class NativeBackend implements Backend {
                 out.memory().get(JAVA_LONG, out.offset("memory_bytes")));
     }
 
+    private static Struct infoStruct(Arena arena) {
+        Struct out = Struct.in(arena, NativeStructs.DEVICE_INFO);
+        return out.set("size", (int) out.layout().byteSize());
+    }
+
     @Override
     public DeviceInfo device() {
         return info;
+    }
+
+    @Override
+    public OptionalLong freeBytes() {
+        long bytes = readFreeBytes();
+        return bytes == 0 ? OptionalLong.empty() : OptionalLong.of(bytes);
+    }
+
+    private long readFreeBytes() {
+        try (Arena call = Arena.ofConfined()) {
+            Struct out = infoStruct(call);
+            check("qr_device_info", () -> (int) symbols.deviceInfo().invokeExact(device, out.memory()));
+            return out.memory().get(JAVA_LONG, out.offset("free_bytes"));
+        }
+    }
+
+    @Override
+    public boolean keepsFloat32() {
+        return !name.equals(Backends.CUDA);
+    }
+
+    private void copy(MemorySegment device, MemorySegment host) {
+        if (!host.isNative()) {
+            try (Arena staging = Arena.ofConfined()) {
+                copy(device, staging.allocate(host.byteSize(), 64).copyFrom(host));
+            }
+            return;
+        }
+        check("qr_write", () ->
+                (int) symbols.write().invokeExact(this.device, device.address(), host, host.byteSize()));
+    }
+
+    private void copyBack(MemorySegment host, MemorySegment device) {
+        if (!host.isNative()) {
+            try (Arena staging = Arena.ofConfined()) {
+                MemorySegment bytes = staging.allocate(host.byteSize(), 64);
+                copyBack(bytes, device);
+                host.copyFrom(bytes);
+            }
+            return;
+        }
+        check("qr_read", () -> (int) symbols.read().invokeExact(this.device, host, device.address(), host.byteSize()));
     }
 
     @Override

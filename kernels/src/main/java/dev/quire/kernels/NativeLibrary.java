@@ -24,7 +24,7 @@ import java.util.zip.CRC32C;
  * @param symbols its functions
  */
 record NativeLibrary(Path path, NativeSymbols symbols) {
-    static final int ABI_VERSION = 1;
+    static final int ABI_VERSION = 2;
 
     /** The library cannot be used; the message says why and what to do. */
     static final class Unavailable extends Exception {
@@ -71,6 +71,15 @@ record NativeLibrary(Path path, NativeSymbols symbols) {
             throw new Unavailable("cannot open " + path + ": " + e.getMessage(), e);
         } catch (Throwable e) {
             throw new Unavailable("cannot ask " + path + " for its version: " + e, e);
+        }
+    }
+
+    /** Devices that can be opened. */
+    int deviceCount() {
+        try {
+            return (int) symbols.deviceCount().invokeExact();
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall of qr_device_count failed", e);
         }
     }
 

@@ -17,9 +17,10 @@ import java.util.List;
 final class NativeStructs {
     static final StructLayout DEVICE_OPTS = struct("QrDeviceOpts", ints("size", "threads", "isa", "reserved"));
     static final StructLayout DEVICE_INFO = struct(
-            "QrDeviceInfo", ints("size", "threads", "isa", "reserved"), longs("memory_bytes"), new MemoryLayout[] {
-                MemoryLayout.sequenceLayout(64, JAVA_BYTE).withName("name")
-            });
+            "QrDeviceInfo",
+            ints("size", "threads", "isa", "reserved"),
+            longs("memory_bytes", "free_bytes"),
+            new MemoryLayout[] {MemoryLayout.sequenceLayout(64, JAVA_BYTE).withName("name")});
     static final StructLayout WEIGHT = struct("QrWeight", longs("data"), ints("type", "cols"), longs("rows"));
     static final StructLayout OP = struct("QrOp", ints("opcode", "flags"), longs("args"));
     static final StructLayout COPY_BLOCKS =

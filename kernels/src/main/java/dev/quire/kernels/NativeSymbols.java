@@ -17,11 +17,14 @@ import java.util.List;
  * which a call that lasts for milliseconds must not hold back.
  */
 record NativeSymbols(
+        MethodHandle deviceCount,
         MethodHandle deviceOpen,
         MethodHandle deviceInfo,
         MethodHandle deviceClose,
         MethodHandle alloc,
         MethodHandle free,
+        MethodHandle write,
+        MethodHandle read,
         MethodHandle lastError,
         MethodHandle packedBytes,
         MethodHandle pack,
@@ -30,11 +33,14 @@ record NativeSymbols(
     /** Name and signature of a function; all return an int. A test compares them with the header. */
     record Function(String symbol, FunctionDescriptor descriptor) {
         static final Function ABI_VERSION = of("qr_abi_version");
+        static final Function DEVICE_COUNT = of("qr_device_count");
         static final Function DEVICE_OPEN = of("qr_device_open", ADDRESS, ADDRESS);
         static final Function DEVICE_INFO = of("qr_device_info", JAVA_LONG, ADDRESS);
         static final Function DEVICE_CLOSE = of("qr_device_close", JAVA_LONG);
         static final Function ALLOC = of("qr_alloc", JAVA_LONG, JAVA_LONG, ADDRESS);
         static final Function FREE = of("qr_free", JAVA_LONG, JAVA_LONG, JAVA_LONG);
+        static final Function WRITE = of("qr_write", JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
+        static final Function READ = of("qr_read", JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG);
         static final Function LAST_ERROR = of("qr_last_error", ADDRESS, JAVA_INT);
         static final Function PACKED_BYTES = of("qr_packed_bytes", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS);
         static final Function PACK = of("qr_pack", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG);
@@ -43,11 +49,14 @@ record NativeSymbols(
 
         static final List<Function> ALL = List.of(
                 ABI_VERSION,
+                DEVICE_COUNT,
                 DEVICE_OPEN,
                 DEVICE_INFO,
                 DEVICE_CLOSE,
                 ALLOC,
                 FREE,
+                WRITE,
+                READ,
                 LAST_ERROR,
                 PACKED_BYTES,
                 PACK,
@@ -68,11 +77,14 @@ record NativeSymbols(
     /** Binds all functions. @throws UnsatisfiedLinkError naming the first that is missing */
     static NativeSymbols bind(SymbolLookup library) {
         return new NativeSymbols(
+                Function.DEVICE_COUNT.bind(library),
                 Function.DEVICE_OPEN.bind(library),
                 Function.DEVICE_INFO.bind(library),
                 Function.DEVICE_CLOSE.bind(library),
                 Function.ALLOC.bind(library),
                 Function.FREE.bind(library),
+                Function.WRITE.bind(library),
+                Function.READ.bind(library),
                 Function.LAST_ERROR.bind(library),
                 Function.PACKED_BYTES.bind(library),
                 Function.PACK.bind(library),

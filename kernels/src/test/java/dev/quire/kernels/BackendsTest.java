@@ -79,6 +79,17 @@ class BackendsTest {
     }
 
     @Test
+    void cudaAskedForAndAbsentSaysWhy() {
+        assertThatThrownBy(() -> Backends.open("cuda", "auto", 1, MISSING))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("device cuda is not to be had")
+                .hasMessageContaining("the library is damaged");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Backends.open("cuda", "avx2", 1, MISSING))
+                .withMessageContaining("it is the CPU's");
+    }
+
+    @Test
     void javaIsTakenWhenAskedFor() {
         try (Backend backend = Backends.open("java", "auto", 2)) {
             assertThat(backend.device().backend()).isEqualTo("java");
@@ -90,7 +101,7 @@ class BackendsTest {
     void unknownNamesAreRefusedWithTheKnownOnes() {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Backends.open("gpu", "auto", 0))
-                .withMessage("device is 'gpu', allowed: auto, cpu, java");
+                .withMessage("device is 'gpu', allowed: auto, cpu, cuda, java");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Backends.open("cpu", "sse9", 0))
                 .withMessageContaining("isa is 'sse9'");

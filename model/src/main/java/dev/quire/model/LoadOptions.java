@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a model is loaded.
  *
- * @param device auto, cpu or java
+ * @param device auto, cpu, cuda or java
  * @param isa auto, avx512_bf16, avx512, avx2 or scalar: the CPU library's instruction set
  * @param threads compute threads; 0 = physical cores that this process may use
  * @param kvCacheBytes size of the KV cache; 0 = a share of the memory left

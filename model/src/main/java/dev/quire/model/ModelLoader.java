@@ -27,6 +27,7 @@ import dev.quire.model.weights.WeightSource;
 import dev.quire.model.weights.WeightsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /** Turns model files into a {@link LoadedModel}: weights packed on the device, KV cache sized, program compiled. */
@@ -165,18 +166,17 @@ public final class ModelLoader {
             throw new IllegalArgumentException("max-model-len is " + maxModelLen + ", at most "
                     + MAX_ROPE_FLOATS / config.rotaryDim() + " positions fit the rotary table");
         }
-        requireMemory(source);
         Backend backend = resources.add(Backends.open(options.device(), options.isa(), options.threads()));
+        requireMemory(source, available(backend));
         long total = Math.max(1, source.bytes());
         Weights weights = resources.add(new Weights(
                 backend, source, read -> progress.report("loading weights", (int) Math.min(95, read * 95 / total))));
         Architecture architecture = architecture(config, weights, source);
         weights.releaseStaging();
         Tensor cosSin = weights.cosSin(config, maxModelLen);
-        boolean exact = weights.allFloat32() || options.highPrecision();
+        boolean exact = backend.keepsFloat32() && (weights.allFloat32() || options.highPrecision());
         KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), exact));
-        KvConfig kv =
-                KvSizing.size(shape, options, maxModelLen, HostMemory.system().available());
+        KvConfig kv = KvSizing.size(shape, options, maxModelLen, available(backend));
         KvStore store = resources.add(KvStore.allocate(backend, shape, kv));
         ModelRunner.Limits limits = limits(config, maxModelLen, kv);
         Workspace workspace =
@@ -190,8 +190,14 @@ public final class ModelLoader {
         return new LoadedRunner(config, runner, backend, weights.bytes(), store.bytes(), kvType, resources);
     }
 
-    private static void requireMemory(WeightSource source) {
-        HostMemory.system().available().ifPresent(available -> {
+    /** Memory of the device that may still be taken. */
+    private static OptionalLong available(Backend backend) {
+        OptionalLong own = backend.freeBytes();
+        return own.isPresent() ? own : HostMemory.system().available();
+    }
+
+    private static void requireMemory(WeightSource source, OptionalLong free) {
+        free.ifPresent(available -> {
             if (source.bytes() > available) {
                 throw new IllegalArgumentException("the weights take " + source.bytes() + " bytes and this process may"
                         + " take " + available + " more; give it more memory, or choose a smaller or a more strongly"

@@ -27,7 +27,7 @@ public final class Flags {
                     "KEY",
                     "keys that requests must carry (also: environment QUIRE_API_KEY or VLLM_API_KEY)"),
             Flag.one("--root-path", "PREFIX", "", "path prefix that a proxy may leave on requests"),
-            Flag.one("--device", "DEVICE", "auto", "auto, cpu or java (default: %s)"),
+            Flag.one("--device", "DEVICE", "auto", "auto, cpu, cuda or java (default: %s)"),
             Flag.one("--isa", "ISA", "auto", "auto, avx512_bf16, avx512, avx2 or scalar (default: %s)"),
             Flag.one("--threads", "N", "0", "compute threads, 0 = physical cores this process may use (default: %s)"),
             Flag.one(
@@ -148,7 +148,7 @@ public final class Flags {
                     + ", less than --max-num-seqs (" + maxSequences + "): every sequence needs a token in a step");
         }
         return new LoadOptions(
-                line.oneOf("--device", "auto", "cpu", "java"),
+                line.oneOf("--device", "auto", "cpu", "cuda", "java"),
                 line.oneOf("--isa", "auto", "avx512_bf16", "avx512", "avx2", "scalar"),
                 line.integer("--threads", 0, 1024),
                 line.bytes("--kv-cache-memory-bytes", 0, Long.MAX_VALUE),

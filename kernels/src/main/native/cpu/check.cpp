@@ -1,0 +1,160 @@
+// Checks of a list and of its step that hold on any device.
+#include "check.h"
+
+#include "error.h"
+#include "layout.h"
+
+namespace quire {
+namespace {
+
+int bad(int index, const char* what) { return fail(QR_INVALID, "operation %d: %s", index, what); }
+
+int check_counts(const QrStep& s) {
+  if (s.size != static_cast<int32_t>(sizeof(QrStep))) {
+    return fail(QR_INVALID, "step: size is %d, expected %d", s.size, static_cast<int>(sizeof(QrStep)));
+  }
+  if (s.n_tokens < 0 || s.n_seqs < 0 || s.n_logits < 0 || s.n_samples < 0 || s.n_copies < 0 ||
+      s.table_stride < 0) {
+    return fail(QR_INVALID, "step: negative count");
+  }
+  const bool arrays =
+      (s.n_tokens == 0 || (s.token && s.position && s.slot)) &&
+      (s.n_seqs == 0 || (s.query_start && s.block_table)) && (s.n_logits == 0 || s.logits_row) &&
+      (s.n_copies == 0 || s.copies) &&
+      (s.n_samples == 0 ||
+       (s.samples && s.out_token && s.out_logprob && s.out_top_token && s.out_top_logprob));
+  return arrays ? QR_OK : fail(QR_INVALID, "step: an array is missing");
+}
+
+bool valid_weight(const QrWeight& w) {
+  const Format* f = format_of(w.type);
+  return f != nullptr && w.data != 0 && w.rows > 0 && w.rows < (1ll << 31) && w.cols > 0 &&
+         w.cols % f->block_cols == 0;
+}
+
+bool valid_cache(int32_t type, int32_t head_dim) {
+  return type == QR_F32 || (type == QR_BF16 && head_dim % 2 == 0);
+}
+
+template <class Args>
+const Args& args_of(const QrOp& op) {
+  return *reinterpret_cast<const Args*>(op.args);
+}
+
+int check_linear(int index, const QrLinear& a) {
+  if (a.n_parts < 1 || a.n_parts > 3 || a.in_cols < 1 || a.out_cols < 1 || !a.x || !a.out) {
+    return bad(index, "linear: bad operand");
+  }
+  int64_t rows = 0;
+  for (int p = 0; p < a.n_parts; p++) {
+    if (!valid_weight(a.parts[p]) || a.parts[p].cols != a.in_cols) return bad(index, "linear: bad weight");
+    rows += a.parts[p].rows;
+  }
+  return rows == a.out_cols ? QR_OK : bad(index, "linear: out_cols is not the sum of the parts' rows");
+}
+
+int check_attention(int index, const QrAttention& a) {
+  const bool fine = a.q && a.out && a.k_cache && a.v_cache && a.heads >= 1 && a.kv_heads >= 1 && a.head_dim >= 1 &&
+                    a.heads % a.kv_heads == 0 && a.block_tokens >= 16 && a.block_tokens % 16 == 0 && a.window >= 0 &&
+                    valid_cache(a.kv_type, a.head_dim) && a.scale > 0;
+  return fine ? QR_OK : bad(index, "attention: bad operand");
+}
+
+int check_rope(int index, const QrRopeKv& a) {
+  const bool fine = a.qkv && a.q_out && a.cos_sin && a.k_cache && a.v_cache && a.heads >= 1 && a.kv_heads >= 1 &&
+                    a.head_dim >= 1 && a.rotary_dim >= 0 && a.rotary_dim % 2 == 0 && a.rotary_dim <= a.head_dim &&
+                    a.block_tokens >= 16 && a.block_tokens % 16 == 0 && valid_cache(a.kv_type, a.head_dim);
+  return fine ? QR_OK : bad(index, "rope_kv: bad operand");
+}
+
+int check_gated(int index, const QrGated& a) {
+  const bool known = a.activation == QR_SILU || a.activation == QR_GELU_TANH;
+  return a.gate_up && a.out && a.inner > 0 && known ? QR_OK : bad(index, "gated: bad operand");
+}
+
+bool fine(const QrCopyBlocks& a) { return a.base && a.regions > 0 && a.block_bytes > 0; }
+bool fine(const QrEmbed& a) { return a.out && valid_weight(a.weight); }
+bool fine(const QrRmsNorm& a) { return a.x && a.out && a.weight && a.cols > 0; }
+bool fine(const QrGatherRows& a) { return a.x && a.out && a.cols > 0; }
+bool fine(const QrSample& a) { return a.logits && a.vocab > 0; }
+
+int check_sample_row(const QrStep& s, int index, int32_t i, int32_t vocab) {
+  const QrSampleRow& r = s.samples[i];
+  const bool ranges = r.bias_begin >= 0 && r.bias_begin <= r.bias_end && r.count_begin >= 0 &&
+                      r.count_begin <= r.count_end;
+  const bool arrays = (r.bias_begin == r.bias_end || (s.bias_token && s.bias_value)) &&
+                      (r.count_begin == r.count_end || (s.count_token && s.count_output));
+  if (r.row < 0 || r.row >= s.n_logits || r.target >= vocab || r.logprobs > QR_MAX_LOGPROBS || !ranges ||
+      !arrays) {
+    return fail(QR_INVALID, "operation %d: sample: sample %d has a bad field", index, i);
+  }
+  return QR_OK;
+}
+
+}  // namespace
+
+int check_step(const QrStep& s) {
+  const int status = check_counts(s);
+  if (status != QR_OK) return status;
+  for (int32_t t = 0; t < s.n_tokens; t++) {
+    if (s.position[t] < 0) return fail(QR_INVALID, "step: token %d has position %d", t, s.position[t]);
+  }
+  for (int32_t b = 0; b < s.n_seqs; b++) {
+    if (s.query_start[b] < 0 || s.query_start[b] > s.query_start[b + 1] ||
+        s.query_start[b + 1] > s.n_tokens) {
+      return fail(QR_INVALID, "step: query_start[%d..] is [%d, %d) of %d tokens", b, s.query_start[b],
+                  s.query_start[b + 1], s.n_tokens);
+    }
+  }
+  for (int32_t r = 0; r < s.n_logits; r++) {
+    if (s.logits_row[r] < 0 || s.logits_row[r] >= s.n_tokens) {
+      return fail(QR_INVALID, "step: logits_row[%d] is %d of %d tokens", r, s.logits_row[r], s.n_tokens);
+    }
+  }
+  return QR_OK;
+}
+
+int check_operands(int index, const QrOp& op) {
+  if (op.args == 0) return bad(index, "no arguments");
+  switch (op.opcode) {
+    case QR_OP_COPY_BLOCKS: return fine(args_of<QrCopyBlocks>(op)) ? QR_OK : bad(index, "copy_blocks: bad operand");
+    case QR_OP_EMBED: return fine(args_of<QrEmbed>(op)) ? QR_OK : bad(index, "embed: bad operand");
+    case QR_OP_RMS_NORM: return fine(args_of<QrRmsNorm>(op)) ? QR_OK : bad(index, "rms_norm: bad operand");
+    case QR_OP_LINEAR: return check_linear(index, args_of<QrLinear>(op));
+    case QR_OP_ROPE_KV: return check_rope(index, args_of<QrRopeKv>(op));
+    case QR_OP_ATTENTION: return check_attention(index, args_of<QrAttention>(op));
+    case QR_OP_GATED: return check_gated(index, args_of<QrGated>(op));
+    case QR_OP_GATHER_ROWS: return fine(args_of<QrGatherRows>(op)) ? QR_OK : bad(index, "gather_rows: bad operand");
+    case QR_OP_SAMPLE: return fine(args_of<QrSample>(op)) ? QR_OK : bad(index, "sample: bad operand");
+    default: return fail(QR_INVALID, "operation %d: unknown opcode %d", index, op.opcode);
+  }
+}
+
+int check_tokens(int index, int64_t vocab, const QrStep& s) {
+  for (int32_t t = 0; t < s.n_tokens; t++) {
+    if (s.token[t] < 0 || s.token[t] >= vocab) {
+      return fail(QR_INVALID, "operation %d: embed: token %d is %d of %lld", index, t, s.token[t],
+                  static_cast<long long>(vocab));
+    }
+  }
+  return QR_OK;
+}
+
+int check_positions(int index, int32_t block_tokens, const QrStep& s) {
+  for (int32_t b = 0; b < s.n_seqs; b++) {
+    for (int32_t t = s.query_start[b]; t < s.query_start[b + 1]; t++) {
+      if (s.position[t] / block_tokens >= s.table_stride) {
+        return fail(QR_INVALID, "operation %d: attention: position %d is beyond the block table", index, s.position[t]);
+      }
+    }
+  }
+  return QR_OK;
+}
+
+int check_samples(int index, int32_t vocab, const QrStep& s) {
+  int status = QR_OK;
+  for (int32_t i = 0; i < s.n_samples && status == QR_OK; i++) status = check_sample_row(s, index, i, vocab);
+  return status;
+}
+
+}  // namespace quire

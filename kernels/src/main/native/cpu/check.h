@@ -1,0 +1,20 @@
+// Checks of a list and of its step that hold on any device. Each returns QR_OK or a failure with its text.
+#ifndef QUIRE_CPU_CHECK_H
+#define QUIRE_CPU_CHECK_H
+
+#include "quire.h"
+
+namespace quire {
+
+/// Counts, arrays, positions, ranges of queries and rows of logits.
+int check_step(const QrStep& step);
+/// The operands of operation `index` among themselves.
+int check_operands(int index, const QrOp& op);
+/// What operation `index` asks of a step: tokens below vocab, positions within the block table, sound samples.
+int check_tokens(int index, int64_t vocab, const QrStep& step);
+int check_positions(int index, int32_t block_tokens, const QrStep& step);
+int check_samples(int index, int32_t vocab, const QrStep& step);
+
+}  // namespace quire
+
+#endif

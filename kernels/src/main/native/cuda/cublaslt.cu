@@ -1,0 +1,101 @@
+#include "cublaslt.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#ifdef QR_SHIM
+#include "shim/runtime_shim.h"
+#endif
+
+namespace quire::cuda {
+namespace {
+
+constexpr size_t kWorkspace = 32 << 20;
+constexpr int kMostAlgorithms = 8;
+/// What the heuristics take for granted.
+constexpr uint64_t kAlign = 256;
+enum : int { kFloat = 0, kBf16 = 14, kComputeFloat = 68, kTransposeA = 3, kMaxWorkspace = 1 };
+
+#ifndef QR_SHIM
+template <class F>
+bool bind_one(void* library, F& function, const char* name) {
+  function = reinterpret_cast<F>(dlsym(library, name));
+  return function != nullptr;
+}
+#endif
+
+bool aligned(const void* address) { return reinterpret_cast<uint64_t>(address) % kAlign == 0; }
+
+}  // namespace
+
+#ifdef QR_SHIM
+
+CublasLt::CublasLt() {}
+
+#else
+
+bool CublasLt::bind(void* library) {
+  return bind_one(library, create_, "cublasLtCreate") && bind_one(library, matmul_, "cublasLtMatmul") &&
+         bind_one(library, desc_create_, "cublasLtMatmulDescCreate") &&
+         bind_one(library, desc_set_, "cublasLtMatmulDescSetAttribute") &&
+         bind_one(library, layout_create_, "cublasLtMatrixLayoutCreate") &&
+         bind_one(library, preference_create_, "cublasLtMatmulPreferenceCreate") &&
+         bind_one(library, preference_set_, "cublasLtMatmulPreferenceSetAttribute") &&
+         bind_one(library, preference_destroy_, "cublasLtMatmulPreferenceDestroy") &&
+         bind_one(library, heuristic_, "cublasLtMatmulAlgoGetHeuristic");
+}
+
+CublasLt::CublasLt() {
+  const char* path = getenv("QR_CUBLASLT");
+  void* library = dlopen(path != nullptr ? path : "libcublasLt.so.13", RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr || !bind(library) || create_(&handle_) != 0) {
+    handle_ = nullptr;
+  } else if (cudaMalloc(&workspace_, kWorkspace) != cudaSuccess) {
+    cudaGetLastError();
+    handle_ = workspace_ = nullptr;
+  }
+}
+
+#endif
+
+CublasLt::~CublasLt() {
+  if (workspace_ != nullptr) cudaFree(workspace_);
+}
+
+CublasLt::Product CublasLt::plan(const Shape& s) const {
+  Product p;
+  const int transpose = 1, out_type = s.out_float ? kFloat : kBf16;
+  const uint64_t rows = static_cast<uint64_t>(s.rows), n = static_cast<uint64_t>(s.n), k = static_cast<uint64_t>(s.k);
+  void* preference = nullptr;
+  int found = 0;
+  const bool described = desc_create_(&p.desc, kComputeFloat, kFloat) == 0 &&
+                         desc_set_(p.desc, kTransposeA, &transpose, sizeof transpose) == 0 &&
+                         layout_create_(&p.weight, kBf16, k, n, s.k) == 0 && layout_create_(&p.x, kBf16, k, rows, s.k) == 0 &&
+                         layout_create_(&p.out, out_type, n, rows, s.stride) == 0 && preference_create_(&preference) == 0 &&
+                         preference_set_(preference, kMaxWorkspace, &kWorkspace, sizeof kWorkspace) == 0;
+  if (described) {
+    p.algorithms.resize(kMostAlgorithms);
+    if (heuristic_(handle_, p.desc, p.weight, p.x, p.out, p.out, preference, kMostAlgorithms, p.algorithms.data(), &found) != 0) found = 0;
+    p.algorithms.resize(static_cast<size_t>(found));
+  }
+  if (preference != nullptr) preference_destroy_(preference);
+  return p;
+}
+
+int CublasLt::run(const Product& p, int algorithm, const void* x, const void* weight, void* out, bool add, cudaStream_t stream) const {
+  const float alpha = 1, beta = add ? 1 : 0;
+  return matmul_(handle_, p.desc, &alpha, weight, p.weight, x, p.x, &beta, out, p.out, out, p.out,
+                 p.algorithms[static_cast<size_t>(algorithm)].algorithm, workspace_, kWorkspace, stream);
+}
+
+bool CublasLt::multiply(const GemmArgs& g, cudaStream_t stream) {
+  const bool fits = g.bias == nullptr && g.k % kVector == 0 && g.n % kVector == 0 && g.stride % kVector == 0 && aligned(g.x) &&
+                    aligned(g.weight) && aligned(g.out);
+  if (!present() || !fits) return false;
+  const Shape shape = {g.rows, g.n, g.k, g.stride, g.out_float != 0};
+  auto known = known_.find(shape);
+  if (known == known_.end()) known = known_.emplace(shape, plan(shape)).first;
+  return !known->second.algorithms.empty() && run(known->second, 0, g.x, g.weight, g.out, g.add != 0, stream) == 0;
+}
+
+}  // namespace quire::cuda

@@ -1,0 +1,134 @@
+#include "context.h"
+
+#include <stdio.h>
+
+namespace quire::cuda {
+namespace {
+
+/// Of the kernel that takes the most.
+constexpr int kSharedBytes = 160 << 10;
+
+int check_device() {
+  int major = 0, shared = 0;
+  cudaError_t status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+  if (status != cudaSuccess) return checked(status, "properties of the device");
+  if (major < 8 || shared < kSharedBytes) {
+    return fail(QR_UNSUPPORTED,
+                "the GPU has compute capability %d.x and %d KiB of shared memory a block; needed are 8.0 or newer and %d KiB "
+                "(A100, H100, H200 and their successors)",
+                major, shared >> 10, kSharedBytes >> 10);
+  }
+  return QR_OK;
+}
+
+}  // namespace
+
+Context::~Context() {
+  if (!open_) return;
+  cudaStreamSynchronize(stream_);
+  cudaStreamDestroy(stream_);
+}
+
+int Context::open(int threads) {
+  int status = checked(cudaSetDevice(0), "opening the device");
+  if (status == QR_OK) status = check_device();
+  if (status == QR_OK) status = checked(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+  if (status != QR_OK) return status;
+  open_ = true;
+  const int wanted = threads == 0 ? usable_cores() : threads;
+  return pool_.start(wanted) ? QR_OK : fail(QR_NO_MEMORY, "cannot start %d threads", wanted);
+}
+
+int Context::info(QrDeviceInfo* out) const {
+  size_t free = 0, total = 0;
+  cudaDeviceProp properties;
+  cudaError_t status = cudaMemGetInfo(&free, &total);
+  if (status == cudaSuccess) status = cudaGetDeviceProperties(&properties, 0);
+  if (status != cudaSuccess) return checked(status, "properties of the device");
+  out->threads = pool_.threads();
+  out->isa = QR_ISA_AUTO;
+  out->reserved = 0;
+  out->memory_bytes = total;
+  out->free_bytes = free;
+  snprintf(out->name, sizeof out->name, "%.*s", static_cast<int>(sizeof out->name) - 1, properties.name);
+  return QR_OK;
+}
+
+int Context::sound() const { return fault_.empty() ? QR_OK : fail(QR_FAULT, "%s", fault_.c_str()); }
+
+int Context::synchronise(const char* what) {
+  const int status = checked(cudaStreamSynchronize(stream_), what);
+  if (status == QR_OK) return QR_OK;
+  char text[512];
+  last_error(text, sizeof text);
+  fault_ = std::string(text) + "; the device can be used again after a restart of the process";
+  return sound();
+}
+
+int Context::release(uint64_t address, uint64_t bytes) {
+  if (memory_.release(address, bytes)) return QR_OK;
+  return fail(QR_INVALID, "qr_free: not an allocation of this device");
+}
+
+int Context::write(uint64_t address, const void* from, uint64_t bytes) {
+  if (!memory_.holds(address, bytes)) return fail(QR_INVALID, "qr_write: not within an allocation of this device");
+  const int status = checked(
+      cudaMemcpyAsync(reinterpret_cast<void*>(address), from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+  return status == QR_OK ? synchronise("copy to the device") : status;
+}
+
+int Context::read(void* to, uint64_t address, uint64_t bytes) {
+  if (!memory_.holds(address, bytes)) return fail(QR_INVALID, "qr_read: not within an allocation of this device");
+  const int status = checked(
+      cudaMemcpyAsync(to, reinterpret_cast<const void*>(address), bytes, cudaMemcpyDeviceToHost, stream_), "copy to the host");
+  return status == QR_OK ? synchronise("copy to the host") : status;
+}
+
+int Context::pack(const WeightSource& source, uint64_t to) {
+  uint64_t bytes = 0;
+  const int status = weight_bytes(source.type, source.rows, source.cols, &bytes);
+  if (status != QR_OK) return status;
+  if (!memory_.holds(to, bytes)) return fail(QR_INVALID, "qr_pack: not within an allocation of this device");
+  return pack_weight(pool_, source, to, stream_);
+}
+
+int Context::enqueue_step(const QrStep& step) {
+  bool grew = false;
+  int status = step_.fill(program_, step, stream_, &grew);
+  if (status == QR_OK) status = workspace_.reserve(program_, step_.arrays(), &grew);
+  const bool greedy = Drawing::greedy(program_, step);
+  if (status != QR_OK) return status;
+  if (grew) graphs_.clear();
+  status = graphs_.run(step_.arrays(), greedy, stream_,
+                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, greedy, stream_); });
+  if (status == QR_OK) status = drawing_.start(program_, step, workspace_, greedy, stream_);
+  return status;
+}
+
+int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
+  int status = QR_OK;
+  if (!program_.is(ops, n)) {
+    graphs_.clear();
+    status = program_.compile(ops, n);
+  }
+  if (status == QR_OK) status = program_.check(step);
+  if (status != QR_OK) return status;
+  status = enqueue_step(step);
+  running_ = status == QR_OK;
+  if (status == QR_OK) return status;
+  char text[512];
+  last_error(text, sizeof text);
+  const int after = synchronise("a list that failed");  // what was started still uses the step's memory
+  return after != QR_OK ? after : fail(status, "%s", text);
+}
+
+int Context::wait() {
+  running_ = false;
+  const int status = synchronise("the list");
+  if (status != QR_OK) return status;
+  drawing_.finish(pool_);
+  return QR_OK;
+}
+
+}  // namespace quire::cuda

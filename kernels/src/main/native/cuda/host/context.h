@@ -1,0 +1,53 @@
+// An open device: its stream, its memory and the list that it runs.
+#ifndef QUIRE_CUDA_CONTEXT_H
+#define QUIRE_CUDA_CONTEXT_H
+
+#include <string>
+
+#include "draw.h"
+#include "graph.h"
+#include "weights.h"
+
+namespace quire::cuda {
+
+class Context {
+ public:
+  Context() = default;
+  Context(const Context&) = delete;
+  ~Context();
+  int open(int threads);
+
+  int info(QrDeviceInfo* out) const;
+  int allocate(uint64_t bytes, uint64_t* out) { return memory_.allocate(bytes, stream_, out); }
+  int release(uint64_t address, uint64_t bytes);
+  int write(uint64_t address, const void* from, uint64_t bytes);
+  int read(void* to, uint64_t address, uint64_t bytes);
+  int pack(const WeightSource& source, uint64_t to);
+  int submit(const QrOp* ops, int32_t n, const QrStep& step);
+  int wait();
+
+  bool running() const { return running_; }
+  /// QR_OK, or the failure after which the driver does nothing more for this process.
+  int sound() const;
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  bool open_ = false, running_ = false;
+  std::string fault_;
+  Pool pool_;
+  Memory memory_;
+  Program program_;
+  StepBuffer step_;
+  Workspace workspace_;
+  CublasLt lt_;
+  Graphs graphs_;
+  Drawing drawing_;
+
+  int enqueue_step(const QrStep& step);
+  /// Waits for the stream; what fails here leaves the context unusable.
+  int synchronise(const char* what);
+};
+
+}  // namespace quire::cuda
+
+#endif

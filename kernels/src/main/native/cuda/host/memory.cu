@@ -1,0 +1,47 @@
+#include "memory.h"
+
+namespace quire::cuda {
+
+Memory::~Memory() {
+  for (const auto& [address, bytes] : pieces_) cudaFree(reinterpret_cast<void*>(address));
+}
+
+int Memory::allocate(uint64_t bytes, cudaStream_t stream, uint64_t* out) {
+  void* data = nullptr;
+  cudaError_t status = cudaMalloc(&data, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    return fail(QR_NO_MEMORY, "cannot allocate %llu bytes: %llu of the device's %llu are free",
+                static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(free),
+                static_cast<unsigned long long>(total));
+  }
+  if (status == cudaSuccess) status = cudaMemsetAsync(data, 0, bytes, stream);
+  if (status == cudaSuccess) status = cudaStreamSynchronize(stream);
+  if (status != cudaSuccess) {
+    cudaFree(data);
+    return checked(status, "allocation");
+  }
+  *out = reinterpret_cast<uint64_t>(data);
+  pieces_.emplace(*out, bytes);
+  return QR_OK;
+}
+
+bool Memory::release(uint64_t address, uint64_t bytes) {
+  const auto piece = pieces_.find(address);
+  if (piece == pieces_.end() || piece->second != bytes) return false;
+  cudaFree(reinterpret_cast<void*>(address));
+  pieces_.erase(piece);
+  return true;
+}
+
+bool Memory::holds(uint64_t address, uint64_t bytes) const {
+  auto piece = pieces_.upper_bound(address);
+  if (piece == pieces_.begin()) return false;
+  --piece;
+  const uint64_t offset = address - piece->first;
+  return offset <= piece->second && bytes <= piece->second - offset;
+}
+
+}  // namespace quire::cuda

@@ -1,0 +1,218 @@
+#include "run.h"
+
+#include <algorithm>
+
+#include "rows.h"
+#include "sample.h"
+#include "weights.h"
+
+namespace quire::cuda {
+namespace {
+
+template <class T>
+T* at(uint64_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+int log2_of(int32_t power) {
+  int shift = 0;
+  while (1 << shift < power) shift++;
+  return shift;
+}
+
+struct Run {
+  const Program& program;
+  const StepArrays& step;
+  const Workspace& workspace;
+  CublasLt& lt;
+  bool greedy;
+  cudaStream_t stream;
+
+  int rows(const Operation& op) const { return (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens; }
+};
+
+cudaError_t run_copies(const Run& run, const QrCopyBlocks& a) {
+  const int all = run.step.copies, at_once = run.step.chained ? 1 : all;
+  cudaError_t status = cudaSuccess;
+  for (int i = 0; i < all && status == cudaSuccess; i += at_once) {
+    status = copy_blocks(at<void>(a.base), run.step.pairs + 2 * i, at_once, static_cast<int64_t>(a.region_bytes),
+                         static_cast<int64_t>(a.block_bytes), a.regions, run.stream);
+  }
+  return status;
+}
+
+cudaError_t run_embed(const Run& run, const QrEmbed& a) {
+  const EmbedArgs args = {at<void>(a.weight.data), weight_format(a.weight), at<bf16>(a.out), run.step.token,
+                          run.step.tokens, a.weight.cols, a.scale};
+  return embed(args, run.stream);
+}
+
+cudaError_t multiply(CublasLt& lt, WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
+  const bool even = args.n % 2 == 0 && args.stride % 2 == 0;
+  const bool skinny = args.rows <= kSkinnyRows && args.k % kTileColumns == 0 && args.n % kTileRows == 0 && even;
+  if (skinny) return gemm_skinny(format, args, stream);
+  if (format != WeightFormat::kBf16) return gemm_quant(format, args, stream);
+  if (args.rows > kSkinnyRows && lt.multiply(args, stream)) return launched();
+  return args.k % kVector == 0 && even ? gemm_tile(args, stream) : gemm_plain(args, stream);
+}
+
+/// The parts one after the other, each into its columns of out.
+cudaError_t run_linear(const Run& run, const Operation& op) {
+  const QrLinear& a = op.args.linear;
+  const bool wide = run.program.logits(a.out);
+  int64_t column = 0;
+  cudaError_t status = cudaSuccess;
+  for (int p = 0; p < a.n_parts && status == cudaSuccess; p++) {
+    const QrWeight& w = a.parts[p];
+    GemmArgs args = {};
+    args.x = at<bf16>(a.x);
+    args.weight = at<void>(w.data);
+    args.out = wide ? static_cast<void*>(at<float>(a.out) + column) : static_cast<void*>(at<bf16>(a.out) + column);
+    args.bias = a.bias == 0 ? nullptr : at<float>(a.bias) + column;
+    args.rows = run.rows(op);
+    args.n = static_cast<int32_t>(w.rows);
+    args.k = a.in_cols;
+    args.stride = a.out_cols;
+    args.add = (op.flags & QR_ADD) != 0;
+    args.out_float = wide;
+    args.workspace = run.workspace.slices.at<float>();
+    status = multiply(run.lt, weight_format(w), args, run.stream);
+    column += w.rows;
+  }
+  return status;
+}
+
+cudaError_t run_norm(const Run& run, const Operation& op) {
+  const QrRmsNorm& a = op.args.rms_norm;
+  return rms_norm({at<bf16>(a.x), nullptr, at<float>(a.weight), at<bf16>(a.out), run.rows(op), a.cols, a.eps}, run.stream);
+}
+
+cudaError_t run_rope(const Run& run, const Operation& op) {
+  const QrRopeKv& a = op.args.rope_kv;
+  RopeArgs args = {};
+  args.qkv = at<bf16>(a.qkv);
+  args.q_out = at<bf16>(a.q_out);
+  args.q_norm = at<float>(a.q_norm);
+  args.k_norm = at<float>(a.k_norm);
+  args.cos_sin = at<float>(a.cos_sin);
+  args.k_cache = at<bf16>(a.k_cache);
+  args.v_cache = at<bf16>(a.v_cache);
+  args.position = run.step.position;
+  args.slot = run.step.slot;
+  args.tokens = run.step.tokens;
+  args.heads = a.heads;
+  args.kv_heads = a.kv_heads;
+  args.head_dim = a.head_dim;
+  args.rotary_dim = a.rotary_dim;
+  args.block_shift = log2_of(a.block_tokens);
+  args.interleaved = (op.flags & QR_INTERLEAVED) != 0;
+  args.eps = a.eps;
+  return rope_kv(args, run.stream);
+}
+
+cudaError_t run_attention(const Run& run, const Operation& op) {
+  const QrAttention& a = op.args.attention;
+  const StepPlan& plan = run.step.plans[static_cast<size_t>(op.plan)];
+  AttentionArgs args = {};
+  args.q = at<bf16>(a.q);
+  args.out = at<bf16>(a.out);
+  args.k_cache = at<bf16>(a.k_cache);
+  args.v_cache = at<bf16>(a.v_cache);
+  args.block_table = run.step.block_table;
+  args.decode = plan.decode;
+  args.prefill = plan.prefill;
+  args.merges = plan.merges;
+  args.counts = plan.counts;
+  args.partial_out = run.workspace.partial_out.at<float>();
+  args.partial_stats = run.workspace.partial_stats.at<float2>();
+  args.heads = a.heads;
+  args.kv_heads = a.kv_heads;
+  args.head_dim = a.head_dim;
+  args.block_shift = log2_of(a.block_tokens);
+  args.table_stride = run.step.table_stride;
+  args.window = a.window;
+  args.scale = a.scale;
+  args.softcap = a.softcap;
+  if (run.program.shapes()[static_cast<size_t>(op.plan)].tiled()) return attention(args, plan.capacity, run.stream);
+  return attention_plain(args, run.step.query_start, run.step.length, run.step.sequences, run.step.tokens, run.stream);
+}
+
+cudaError_t run_gated(const Run& run, const Operation& op) {
+  const QrGated& a = op.args.gated;
+  return gated({at<bf16>(a.gate_up), at<bf16>(a.out), run.rows(op), a.inner, a.activation == QR_GELU_TANH}, run.stream);
+}
+
+cudaError_t run_greedy(const Run& run, const QrSample& a) {
+  if (!run.greedy) return cudaSuccess;
+  return greedy({at<float>(a.logits), run.workspace.tokens.at<int32_t>(), run.workspace.choices.at<uint64_t>(), run.step.logits, a.vocab},
+                run.stream);
+}
+
+cudaError_t run_op(const Run& run, const Operation& op) {
+  if (op.opcode == QR_OP_COPY_BLOCKS) return run_copies(run, op.args.copy_blocks);
+  const bool of_logits = op.opcode == QR_OP_GATHER_ROWS || op.opcode == QR_OP_SAMPLE;
+  if ((of_logits ? run.step.logits : run.rows(op)) == 0) return cudaSuccess;
+  switch (op.opcode) {
+    case QR_OP_EMBED: return run_embed(run, op.args.embed);
+    case QR_OP_RMS_NORM: return run_norm(run, op);
+    case QR_OP_LINEAR: return run_linear(run, op);
+    case QR_OP_ROPE_KV: return run_rope(run, op);
+    case QR_OP_ATTENTION: return run.step.sequences == 0 ? cudaSuccess : run_attention(run, op);
+    case QR_OP_GATED: return run_gated(run, op);
+    case QR_OP_GATHER_ROWS: {
+      const QrGatherRows& a = op.args.gather_rows;
+      return gather_rows(at<bf16>(a.x), run.step.logits_row, at<bf16>(a.out), run.step.logits, a.cols, run.stream);
+    }
+    default: return run_greedy(run, op.args.sample);
+  }
+}
+
+/// Floats that the products of one operation need.
+int64_t slices_of(const QrLinear& a, int rows) {
+  int64_t most = 0;
+  for (int p = 0; p < a.n_parts; p++) {
+    const QrWeight& w = a.parts[p];
+    if (weight_format(w) == WeightFormat::kBf16 || rows <= kSkinnyRows) continue;
+    most = std::max(most, gemm_workspace(rows, static_cast<int>(w.rows), a.in_cols));
+  }
+  return most;
+}
+
+}  // namespace
+
+int Workspace::reserve(const Program& program, const StepArrays& step, bool* grew) {
+  int64_t floats = 0, out = 0, stats = 0;
+  for (const Operation& op : program.operations()) {
+    if (op.opcode != QR_OP_LINEAR) continue;
+    floats = std::max(floats, slices_of(op.args.linear, (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens));
+  }
+  for (size_t i = 0; i < step.plans.size(); i++) {
+    const AttentionShape& shape = program.shapes()[i];
+    const int64_t rows = static_cast<int64_t>(step.plans[i].slots) * shape.heads;
+    out = std::max(out, rows * shape.head_dim);
+    stats = std::max(stats, rows);
+  }
+  const int vocab = program.sample() == nullptr ? 0 : program.sample()->vocab;
+  int status = slices.reserve(static_cast<uint64_t>(floats) * sizeof(float), grew);
+  if (status == QR_OK) status = partial_out.reserve(static_cast<uint64_t>(out) * sizeof(float), grew);
+  if (status == QR_OK) status = partial_stats.reserve(static_cast<uint64_t>(stats) * sizeof(float2), grew);
+  if (status == QR_OK) status = choices.reserve(static_cast<uint64_t>(greedy_workspace(step.logits, vocab)) * sizeof(uint64_t), grew);
+  if (status == QR_OK) status = tokens.reserve(static_cast<uint64_t>(step.logits) * sizeof(int32_t), grew);
+  return status;
+}
+
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, bool greedy,
+            cudaStream_t stream) {
+  const Run run = {program, step, workspace, lt, greedy, stream};
+  const std::vector<Operation>& list = program.operations();
+  for (size_t i = 0; i < list.size(); i++) {
+    const cudaError_t status = run_op(run, list[i]);
+    if (status != cudaSuccess) {
+      cudaGetLastError();
+      return fail(QR_FAULT, "operation %d (opcode %d): CUDA: %s", static_cast<int>(i), list[i].opcode, cudaGetErrorString(status));
+    }
+  }
+  return QR_OK;
+}
+
+}  // namespace quire::cuda

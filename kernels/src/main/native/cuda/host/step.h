@@ -1,0 +1,50 @@
+// A step on the device: its arrays and the attention's lists, through one pinned buffer and one copy.
+#ifndef QUIRE_CUDA_STEP_H
+#define QUIRE_CUDA_STEP_H
+
+#include "memory.h"
+#include "program.h"
+
+namespace quire::cuda {
+
+/// The attention's lists of one shape, on the device.
+struct StepPlan {
+  const AttentionItem *decode, *prefill;
+  const AttentionMerge* merges;
+  const AttentionCounts* counts;
+  AttentionCounts capacity;
+  int32_t slots;
+};
+
+struct StepArrays {
+  int32_t tokens, sequences, logits, copies, table_stride;
+  bool chained;  // a pair of blocks begins where another ends: they are copied one after the other
+  const int32_t *token, *position, *slot, *query_start, *length, *block_table, *logits_row, *pairs;
+  std::vector<StepPlan> plans;
+};
+
+class StepBuffer {
+ public:
+  /// Plans the step, fills the pinned buffer and starts the copy. *grew: addresses have changed.
+  int fill(const Program& program, const QrStep& step, cudaStream_t stream, bool* grew);
+  const StepArrays& arrays() const { return arrays_; }
+
+ private:
+  PinnedBuffer host_;
+  DeviceBuffer device_;
+  StepArrays arrays_ = {};
+  std::vector<AttentionSpan> spans_;
+  std::vector<AttentionPlan> plans_;
+  std::vector<int32_t> lengths_;
+  uint64_t used_ = 0;
+
+  int plan(const Program& program, const QrStep& step);
+  int reserve(const QrStep& step, bool* grew);
+  template <class T>
+  const T* put(const T* values, size_t n, size_t capacity);
+  const int32_t* put_table(const QrStep& step);
+};
+
+}  // namespace quire::cuda
+
+#endif

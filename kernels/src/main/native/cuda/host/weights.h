@@ -1,0 +1,29 @@
+// Weights on the device: which layout a matrix of a file takes, and the way there.
+#ifndef QUIRE_CUDA_WEIGHTS_H
+#define QUIRE_CUDA_WEIGHTS_H
+
+#include "gemm.h"
+#include "memory.h"
+#include "pack.h"
+#include "threads.h"
+
+namespace quire::cuda {
+
+/// Q4_0, Q4_1 and Q8_0 stay quantised where the kernels take the shape; all else becomes bf16, row by row.
+WeightFormat weight_format(int32_t type, int64_t rows, int64_t cols);
+inline WeightFormat weight_format(const QrWeight& w) { return weight_format(w.type, w.rows, w.cols); }
+/// Bytes on the device, or a failure.
+int weight_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out);
+
+/// A matrix row-major in its file type.
+struct WeightSource {
+  int32_t type;
+  const uint8_t* data;
+  int64_t rows, cols;
+};
+/// Converts on the pool's threads and copies to `to`; done on return.
+int pack_weight(Pool& pool, const WeightSource& source, uint64_t to, cudaStream_t stream);
+
+}  // namespace quire::cuda
+
+#endif

@@ -1,0 +1,63 @@
+// The part of the CUDA runtime that the library's host side uses, on plain memory: streams do everything at once.
+#ifndef QUIRE_CUDA_RUNTIME_SHIM_H
+#define QUIRE_CUDA_RUNTIME_SHIM_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_shim.h"
+
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
+enum { cudaStreamNonBlocking = 1 };
+struct cudaDeviceProp {
+  char name[256];
+};
+
+inline const char* cudaGetErrorString(cudaError_t status) {
+  return status == cudaErrorMemoryAllocation ? "out of memory" : status == cudaSuccess ? "no error" : "invalid argument";
+}
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+  *value = which == cudaDevAttrComputeCapabilityMajor ? 9 : 232448;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int) {
+  snprintf(out->name, sizeof out->name, "shim");
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *free = *total = size_t{4} << 30;
+  return cudaSuccess;
+}
+inline cudaError_t cudaMalloc(void** out, size_t bytes) {
+  *out = bytes > size_t{1} << 40 ? nullptr : aligned_alloc(256, (bytes + 255) / 256 * 256);
+  return *out == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+inline cudaError_t cudaMallocHost(void** out, size_t bytes) { return cudaMalloc(out, bytes); }
+inline cudaError_t cudaFree(void* at) {
+  free(at);
+  return cudaSuccess;
+}
+inline cudaError_t cudaFreeHost(void* at) { return cudaFree(at); }
+inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
+  memset(at, value, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
+  *out = nullptr;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+#endif

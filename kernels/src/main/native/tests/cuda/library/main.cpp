@@ -1,0 +1,184 @@
+// The CUDA library through quire.h, on the shim or on a GPU: weights of every file type, samples, refusals. What it
+// computes is compared with sums in double, and its samples with the CPU library's: main <path of libquire_cpu.so>
+#include <dlfcn.h>
+#include <math.h>
+#include <string.h>
+
+#include "device.h"
+
+namespace conformance {
+namespace {
+
+void linear_case(Rig& rig, int32_t type, int64_t rows, int64_t cols, int tokens, int flags, Random& random) {
+  Packed first(rig, type, rows, cols, random), second(rig, QR_F16, 32, cols, random);
+  const size_t n = static_cast<size_t>(rows + 32), T = static_cast<size_t>(tokens);
+  const std::vector<uint16_t> x = bf16_of(random.normals(T * static_cast<size_t>(cols))), before = bf16_of(random.normals((T + 1) * n));
+  const std::vector<float> bias = random.normals(n);
+  Piece d_x(rig.device, x), d_out(rig.device, before), d_bias(rig.device, bias);
+  QrLinear op = {d_x.address(), d_out.address(), d_bias.address(), {first.weight, second.weight, {}}, 2, static_cast<int32_t>(cols),
+                 static_cast<int32_t>(n), 0};
+  StepData step = StepData::rows(tokens);
+  check(rig.run(QR_OP_LINEAR, flags, &op, step.view()) == QR_OK, "linear of %s", type_name(type));
+  std::vector<double> wanted;
+  for (size_t t = 0; t < T; t++) {
+    for (size_t r = 0; r < n; r++) {
+      const Matrix& m = r < static_cast<size_t>(rows) ? first.matrix : second.matrix;
+      const size_t row = r < static_cast<size_t>(rows) ? r : r - static_cast<size_t>(rows), k = static_cast<size_t>(cols);
+      double sum = bias[r] + ((flags & QR_ADD) != 0 ? quire::bf16_to_float(before[t * n + r]) : 0.0f);
+      for (size_t c = 0; c < k; c++) sum += m.values[row * k + c] * quire::bf16_to_float(x[t * k + c]);
+      wanted.push_back(sum);
+    }
+  }
+  const std::vector<uint16_t> got = d_out.read<uint16_t>();
+  const double error = distance(floats_of(got, T * n), wanted);
+  check(error < 6e-3, "linear of %s, %lld x %lld, %d tokens: error %g", type_name(type), static_cast<long long>(rows),
+        static_cast<long long>(cols), tokens, error);
+  check(memcmp(&got[T * n], &before[T * n], n * 2) == 0, "linear of %s leaves the row behind alone", type_name(type));
+}
+
+void embed_case(Rig& rig, int32_t type, int64_t rows, int64_t cols, Random& random) {
+  Packed table(rig, type, rows, cols, random);
+  StepData step = StepData::rows(4);
+  step.token = {0, static_cast<int32_t>(rows) - 1, 37, 9};
+  Piece out(rig.device, 4 * static_cast<uint64_t>(cols) * 4);
+  const QrEmbed op = {out.address(), table.weight, 0.5f, 0};
+  check(rig.run(QR_OP_EMBED, 0, &op, step.view()) == QR_OK, "embed of %s", type_name(type));
+  std::vector<double> wanted;
+  for (int32_t token : step.token) {
+    for (int64_t c = 0; c < cols; c++) wanted.push_back(0.5 * table.matrix.values[static_cast<size_t>(token * cols + c)]);
+  }
+  const double error = distance(floats_of(out.read<uint16_t>(), wanted.size()), wanted);
+  check(error < 4e-3, "embed of %s, %lld x %lld: error %g", type_name(type), static_cast<long long>(rows), static_cast<long long>(cols), error);
+}
+
+void weight_cases(Rig& rig) {
+  Random random(11);
+  for (int32_t type : kAllTypes) {
+    linear_case(rig, type, 128, 256, 3, 0, random);
+    linear_case(rig, type, 128, 256, 17, QR_ADD, random);
+    linear_case(rig, type, 48, 256, 2, QR_ADD, random);
+    embed_case(rig, type, 128, 256, random);
+    embed_case(rig, type, 48, 256, random);
+  }
+}
+
+/// The CPU library, bound by name beside the one under test.
+struct CpuLibrary {
+  decltype(&qr_device_open) open;
+  decltype(&qr_submit) submit;
+  decltype(&qr_wait) wait;
+  qr_dev device = 0;
+
+  explicit CpuLibrary(const char* path) {
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    check(library != nullptr, "the CPU library opens");
+    open = reinterpret_cast<decltype(open)>(dlsym(library, "qr_device_open"));
+    submit = reinterpret_cast<decltype(submit)>(dlsym(library, "qr_submit"));
+    wait = reinterpret_cast<decltype(wait)>(dlsym(library, "qr_wait"));
+    const QrDeviceOpts opts = {sizeof(QrDeviceOpts), 1, QR_ISA_AUTO, 0};
+    check(open(&opts, &device) == QR_OK, "the CPU opens");
+  }
+  int run(int opcode, const void* args, const QrStep& step) const {
+    const QrOp op = {opcode, 0, reinterpret_cast<uint64_t>(args)};
+    const int status = submit(device, &op, 1, &step);
+    return status != QR_OK ? status : wait(device);
+  }
+};
+
+QrSampleRow sample_row(int row) {
+  QrSampleRow s = {};
+  s.row = row;
+  s.target = -1;
+  s.top_p = s.repetition = 1;
+  s.logprobs = -1;
+  s.seed = 77;
+  s.position = static_cast<uint32_t>(row);
+  return s;
+}
+
+StepData sampled_step(bool greedy) {
+  StepData step = StepData::rows(5);
+  for (int row : {4, 0, 2, 2}) step.samples.push_back(sample_row(row));
+  if (greedy) return step;
+  step.samples[0].temperature = 0.8f;
+  step.samples[0].top_p = 0.7f;
+  step.samples[1].logprobs = 3;
+  step.samples[2].target = 55;
+  step.samples[2].logprobs = 0;
+  step.samples[3].temperature = 1.3f;
+  step.samples[3].top_k = 40;
+  step.samples[3].bias_end = 2;
+  step.samples[3].count_end = 1;
+  step.samples[3].frequency = 0.5f;
+  step.bias_token = {3, 9};
+  step.bias_value = {4, -INFINITY};
+  step.count_token = {3};
+  step.count_output = {2};
+  return step;
+}
+
+void sample_cases_of(Rig& rig, const CpuLibrary& cpu) {
+  Random random(12);
+  for (int vocab : {1000, 1003}) {
+    const std::vector<float> logits = random.normals(static_cast<size_t>(5 * vocab));
+    Piece on_device(rig.device, logits);
+    for (bool greedy : {true, false}) {
+      StepData mine = sampled_step(greedy), theirs = sampled_step(greedy);
+      const QrSample op = {on_device.address(), vocab, 0}, host = {reinterpret_cast<uint64_t>(logits.data()), vocab, 0};
+      check(rig.run(QR_OP_SAMPLE, 0, &op, mine.view()) == QR_OK, "sample runs");
+      check(cpu.run(QR_OP_SAMPLE, &host, theirs.view()) == QR_OK, "sample runs on the CPU");
+      check(mine.out_token == theirs.out_token && mine.out_logprob == theirs.out_logprob, "samples of %d are the CPU's", vocab);
+      check(mine.out_top_token == theirs.out_top_token && mine.out_top_logprob == theirs.out_top_logprob, "best of %d are the CPU's", vocab);
+    }
+  }
+}
+
+void refused(int status, int wanted, const char* part) {
+  char text[512] = "";
+  qr_last_error(text, sizeof text);
+  check(status == wanted && strstr(text, part) != nullptr, "status %d, wanted %d with \"%s\": \"%s\"", status, wanted, part, text);
+}
+
+void refusals(Rig& rig) {
+  uint64_t address = 0;
+  refused(qr_alloc(12345, 64, &address), QR_INVALID, "not an open device");
+  refused(qr_alloc(rig.device, 1ull << 45, &address), QR_NO_MEMORY, "cannot allocate");
+  refused(qr_free(rig.device, 4096, 64), QR_INVALID, "not an allocation");
+  Piece piece(rig.device, 256);
+  uint8_t bytes[512] = {};
+  refused(qr_write(rig.device, piece.address(), bytes, 257), QR_INVALID, "not within");
+  refused(qr_read(rig.device, bytes, piece.address() + 200, 100), QR_INVALID, "not within");
+  refused(qr_wait(rig.device), QR_INVALID, "nothing was submitted");
+  refused(qr_packed_bytes(99, 1, 32, &address), QR_UNSUPPORTED, "type 99");
+  StepData data = StepData::rows(1);
+  const QrStep step = data.view();
+  const QrRmsNorm odd = {piece.address(), piece.address(), piece.address(), 12, 1e-5f};
+  refused(rig.run(QR_OP_RMS_NORM, 0, &odd, step), QR_UNSUPPORTED, "multiples of 8");
+  const QrAttention wide = {piece.address(), piece.address(), piece.address(), piece.address(), 1, 1, 64, QR_F32, 16, 0, 1, 0};
+  refused(rig.run(QR_OP_ATTENTION, 0, &wide, step), QR_UNSUPPORTED, "BF16 cache");
+  refused(rig.run(77, 0, &odd, step), QR_INVALID, "unknown opcode 77");
+  QrStep negative = step;
+  negative.n_tokens = -1;
+  refused(qr_submit(rig.device, nullptr, 0, &negative), QR_INVALID, "negative count");
+  check(qr_submit(rig.device, nullptr, 0, &step) == QR_OK, "an empty list runs");
+  refused(qr_submit(rig.device, nullptr, 0, &step), QR_INVALID, "a list is running");
+  refused(qr_read(rig.device, bytes, piece.address(), 1), QR_INVALID, "a list is running");
+  check(qr_wait(rig.device) == QR_OK, "and ends");
+}
+
+}  // namespace
+}  // namespace conformance
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  using namespace conformance;
+  check(qr_device_count() > 0, "there is a device");
+  {
+    Rig rig(QR_ISA_AUTO, 2);
+    weight_cases(rig);
+    sample_cases_of(rig, CpuLibrary(argv[1]));
+    model_case(rig);
+    refusals(rig);
+  }
+  return report();
+}

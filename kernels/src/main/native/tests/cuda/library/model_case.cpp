@@ -1,0 +1,141 @@
+// A model of two layers: the same text as one prompt, and token by token behind a shorter one.
+#include <algorithm>
+#include <deque>
+#include <memory>
+
+#include "device.h"
+
+namespace conformance {
+namespace {
+
+constexpr int kHidden = 256, kHeads = 4, kKvHeads = 2, kDim = 64, kInner = 256, kVocab = 384, kLayers = 2;
+constexpr int kQkv = (kHeads + 2 * kKvHeads) * kDim, kBlock = 16, kBlocks = 16, kText = 70, kPrompt = 57;
+
+struct Layer {
+  Packed q, kv, o, gate_up, down;
+  Layer(Rig& rig, Random& random)
+      : q(rig, QR_Q4_0, kHeads * kDim, kHidden, random), kv(rig, QR_Q8_0, 2 * kKvHeads * kDim, kHidden, random),
+        o(rig, QR_Q4_1, kHidden, kHeads * kDim, random), gate_up(rig, QR_BF16, 2 * kInner, kHidden, random),
+        down(rig, QR_Q6_K, kHidden, kInner, random) {}
+};
+
+class Model {
+ public:
+  explicit Model(Rig& rig)
+      : rig_(rig), table_(rig, QR_Q4_0, kVocab, kHidden, random_), norm_(rig.device, std::vector<float>(kHidden, 1)),
+        cos_sin_(rig.device, rotation()), x_(rig.device, kText * kHidden * 4), y_(rig.device, kText * kQkv * 4),
+        qkv_(rig.device, kText * kQkv * 4), gate_up_(rig.device, kText * 2 * kInner * 4), rows_(rig.device, kText * kHidden * 4),
+        logits_(rig.device, kText * kVocab * 4), cache_(rig.device, uint64_t{2} * kLayers * kBlocks * kBlock * kKvHeads * kDim * 2) {
+    for (int l = 0; l < kLayers; l++) layers_.push_back(std::make_unique<Layer>(rig, random_));
+    record();
+  }
+
+  /// Logits of positions [from, to) of the text; the sequence lies in blocks first, first + 2, ...
+  std::vector<float> run(int from, int to, int first_block) {
+    StepData step;
+    step.table_stride = kBlocks;
+    for (int b = 0; b < kBlocks; b++) step.blocks.push_back((first_block + 2 * b) % kBlocks);
+    for (int p = from; p < to; p++) {
+      step.token.push_back(p * 31 % kVocab);
+      step.position.push_back(p);
+      step.slot.push_back(step.blocks[static_cast<size_t>(p / kBlock)] * kBlock + p % kBlock);
+      step.logits_row.push_back(p - from);
+    }
+    step.query_start.push_back(to - from);
+    QrSampleRow sample = {};
+    sample.target = sample.logprobs = -1;
+    step.samples.push_back(sample);
+    const QrStep view = step.view();
+    check(qr_submit(rig_.device, ops_.data(), static_cast<int32_t>(ops_.size()), &view) == QR_OK && qr_wait(rig_.device) == QR_OK, "the model runs");
+    std::vector<float> all = logits_.read<float>();
+    all.resize(static_cast<size_t>((to - from) * kVocab));
+    const std::vector<float>::iterator best = std::max_element(all.begin(), all.begin() + kVocab);
+    check(step.out_token[0] == static_cast<int32_t>(best - all.begin()), "greedy takes the largest logit");
+    return all;
+  }
+
+ private:
+  Rig& rig_;
+  Random random_{21};
+  Packed table_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+  Piece norm_, cos_sin_, x_, y_, qkv_, gate_up_, rows_, logits_, cache_;
+  std::deque<QrRmsNorm> norms_;
+  std::deque<QrLinear> linears_;
+  std::deque<QrRopeKv> ropes_;
+  std::deque<QrAttention> attentions_;
+  QrEmbed embed_ = {};
+  QrGated gated_ = {};
+  QrGatherRows gather_ = {};
+  QrSample sample_ = {};
+  std::vector<QrOp> ops_;
+
+  static std::vector<float> rotation() {
+    std::vector<float> table;
+    for (int p = 0; p < kText; p++) {
+      for (int i = 0; i < kDim; i++) {
+        const double angle = p * pow(10000, -2.0 * (i % (kDim / 2)) / kDim);
+        table.push_back(static_cast<float>(i < kDim / 2 ? cos(angle) : sin(angle)));
+      }
+    }
+    return table;
+  }
+  void add(int opcode, const void* args, int flags = 0) { ops_.push_back({opcode, flags, reinterpret_cast<uint64_t>(args)}); }
+  void norm(const Piece& x, const Piece& out, int flags = 0) {
+    norms_.push_back({x.address(), out.address(), norm_.address(), kHidden, 1e-5f});
+    add(QR_OP_RMS_NORM, &norms_.back(), flags);
+  }
+  void linear(const Piece& x, const Piece& out, std::vector<const Packed*> parts, int flags = 0) {
+    QrLinear op = {x.address(), out.address(), 0, {}, 0, parts[0]->weight.cols, 0, 0};
+    for (const Packed* part : parts) {
+      op.parts[op.n_parts++] = part->weight;
+      op.out_cols += static_cast<int32_t>(part->weight.rows);
+    }
+    linears_.push_back(op);
+    add(QR_OP_LINEAR, &linears_.back(), flags);
+  }
+  void layer(const Layer& l, uint64_t keys) {
+    const uint64_t values = keys + uint64_t{kBlocks} * kBlock * kKvHeads * kDim * 2;
+    norm(x_, y_);
+    linear(y_, qkv_, {&l.q, &l.kv});
+    ropes_.push_back({qkv_.address(), y_.address(), 0, 0, cos_sin_.address(), keys, values, kHeads, kKvHeads, kDim, kDim, QR_BF16, kBlock, 1e-5f, 0});
+    add(QR_OP_ROPE_KV, &ropes_.back());
+    attentions_.push_back({y_.address(), rows_.address(), keys, values, kHeads, kKvHeads, kDim, QR_BF16, kBlock, 0, 0.125f, 0});
+    add(QR_OP_ATTENTION, &attentions_.back());
+    linear(rows_, x_, {&l.o}, QR_ADD);
+    norm(x_, y_);
+    linear(y_, gate_up_, {&l.gate_up});
+    gated_ = {gate_up_.address(), y_.address(), kInner, QR_SILU};
+    add(QR_OP_GATED, &gated_);
+    linear(y_, x_, {&l.down}, QR_ADD);
+  }
+  void record() {
+    embed_ = {x_.address(), table_.weight, 1, 0};
+    add(QR_OP_EMBED, &embed_);
+    for (int l = 0; l < kLayers; l++) {
+      layer(*layers_[static_cast<size_t>(l)], cache_.address() + static_cast<uint64_t>(l) * 2 * kBlocks * kBlock * kKvHeads * kDim * 2);
+    }
+    gather_ = {x_.address(), rows_.address(), kHidden, 0};
+    add(QR_OP_GATHER_ROWS, &gather_);
+    norm(rows_, y_, QR_ROWS_LOGITS);
+    linear(y_, logits_, {&table_}, QR_ROWS_LOGITS);
+    sample_ = {logits_.address(), kVocab, 0};
+    add(QR_OP_SAMPLE, &sample_);
+  }
+};
+
+}  // namespace
+
+void model_case(Rig& rig) {
+  Model model(rig);
+  const std::vector<float> whole = model.run(0, kText, 0);
+  model.run(0, kPrompt, 1);
+  for (int p = kPrompt; p < kText; p++) {
+    const std::vector<float> one = model.run(p, p + 1, 1);
+    const std::vector<double> wanted(whole.begin() + p * kVocab, whole.begin() + (p + 1) * kVocab);
+    const double error = distance(one, wanted);
+    check(error < 0.03, "position %d decoded: error %g against the whole prompt", p, error);
+  }
+}
+
+}  // namespace conformance

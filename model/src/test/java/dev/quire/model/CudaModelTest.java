@@ -1,0 +1,103 @@
+package dev.quire.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.quire.kernels.Backends;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The tiny models on the CUDA library, whose kernels run on the CPU here: bfloat16 against the float32 reference. */
+class CudaModelTest {
+    private static final LoadOptions OPTIONS =
+            new LoadOptions("cuda", "auto", 2, 64 << 20, "auto", 16, 0, 64, 8, false, null);
+
+    private static final LoadOptions CPU =
+            new LoadOptions("cpu", "auto", 2, 64 << 20, "auto", 16, 0, 64, 8, false, null);
+
+    /** Largest error of a logit, in units of the largest logit of its row. */
+    private static final float BOUND = 0.08f;
+
+    @BeforeAll
+    static void deviceIsThere() {
+        try {
+            Backends.open("cuda", "auto", 1).close();
+        } catch (IllegalStateException e) {
+            Assumptions.abort(e.getMessage());
+        }
+    }
+
+    static Stream<String> models() {
+        return TinyModels.names().stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void logitsAreNearThoseOfTheReference(String name) {
+        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), OPTIONS, Progress.NONE)) {
+            assertThat(model.kvType()).isEqualTo("bf16");
+            TokenRun run = new TokenRun(model.runner());
+            float worst = 0;
+            for (TinyModels.Case c : TinyModels.cases(name)) {
+                worst = Math.max(worst, distance(run.logits(c.prompt(), 64, 0), c.logits()));
+                worst = Math.max(worst, distance(run.logits(c.prompt(), 5, 8), c.logits()));
+            }
+            System.out.println(name + " on cuda: largest error of a logit " + worst);
+            assertThat(worst).isLessThanOrEqualTo(BOUND);
+        }
+    }
+
+    /** Each token is the reference's best after the tokens before it, or within rounding of it. */
+    @ParameterizedTest
+    @MethodSource("models")
+    void greedyTokensAreTheBestOfTheCpu(String name) {
+        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), OPTIONS, Progress.NONE);
+                ModelLoader.LoadedRunner cpu = ModelLoader.loadRunner(TinyModels.folder(name), CPU, Progress.NONE)) {
+            int same = 0;
+            int all = 0;
+            for (TinyModels.Case c : TinyModels.cases(name)) {
+                int[] greedy = new TokenRun(model.runner()).greedy(c.prompt(), c.greedy().length);
+                int[] text = Arrays.copyOf(c.prompt(), c.prompt().length + greedy.length);
+                System.arraycopy(greedy, 0, text, c.prompt().length, greedy.length);
+                List<float[]> logits = new TokenRun(cpu.runner()).logits(text, 64, 0);
+                for (int n = c.prompt().length; n < text.length; n++) {
+                    float behind = behindTheBest(logits.get(n - 1), text[n]);
+                    assertThat(behind).isLessThanOrEqualTo(2 * BOUND);
+                    same += behind == 0 ? 1 : 0;
+                    all++;
+                }
+            }
+            System.out.println(name + " on cuda: " + same + " of " + all + " greedy tokens are the reference's");
+            assertThat(same).isGreaterThanOrEqualTo(all * 9 / 10);
+        }
+    }
+
+    /** How far the logit of a token lies below the largest, in units of it. */
+    private static float behindTheBest(float[] logits, int token) {
+        float best = logits[0];
+        for (float logit : logits) {
+            best = Math.max(best, logit);
+        }
+        return (best - logits[token]) / best;
+    }
+
+    private static float distance(List<float[]> seen, List<float[]> expected) {
+        assertThat(seen).hasSameSizeAs(expected);
+        float worst = 0;
+        for (int p = 0; p < seen.size(); p++) {
+            float largest = 0;
+            for (float logit : expected.get(p)) {
+                largest = Math.max(largest, Math.abs(logit));
+            }
+            for (int i = 0; i < expected.get(p).length; i++) {
+                float error = Math.abs(seen.get(p)[i] - expected.get(p)[i]) / largest;
+                worst = error <= worst ? worst : error; // NaN wins
+            }
+        }
+        return worst;
+    }
+}
