@@ -26,9 +26,10 @@ __device__ __forceinline__ void load_tile(const AttentionArgs& a, const int32_t*
   for (int i = 0; i < kCount; i++) {
     const int vector = i * kThreads + threadIdx.x, row = vector / kVectors, column = vector % kVectors * kVector;
     const int at = p + row, bytes = at < end ? 16 : 0;
-    const int64_t block = at < end ? table[at >> a.block_shift] : 0;
-    const int64_t row_of_block = (block * a.kv_heads + kv_head) << a.block_shift;
-    const int64_t from = (row_of_block + (at & ((1 << a.block_shift) - 1))) * D + column;
+    const int block = at < end ? table[at >> a.block_shift] : 0;
+    // 32 bits hold the rows of 256 GB; 64 would cost registers.
+    const int row_of_block = (block * a.kv_heads + kv_head) << a.block_shift;
+    const int64_t from = static_cast<int64_t>(row_of_block + (at & ((1 << a.block_shift) - 1))) * D + column;
     bf16* to = k_rows + row * kRowStride<D> + column;
     cp_async16(to, a.k_cache + from, bytes);
     cp_async16(to + kPositions<D> * kRowStride<D>, a.v_cache + from, bytes);
