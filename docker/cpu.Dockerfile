@@ -10,18 +10,23 @@ WORKDIR /quire
 RUN mvn -q -B package dependency:copy-dependencies -Dmaven.test.skip=true -Dspotless.check.skip \
         -DincludeScope=runtime -DoutputDirectory=/quire/target/lib \
     && cp server/target/quire-*.jar target/lib/
+RUN sh docker/runtime.sh /opt/java
 ARG BAKE_MODEL=no
 ENV XDG_CACHE_HOME=/cache
 RUN mkdir -p /cache \
     && if [ "$BAKE_MODEL" = yes ]; then java -cp 'target/lib/*' dev.quire.server.Main fetch default; fi
 
-FROM eclipse-temurin:25-jre
+FROM debian:13-slim
 RUN useradd --system --home-dir /cache quire
+COPY --from=build /opt/java /opt/java
 COPY --from=build /quire/target/lib /opt/quire/lib
 COPY --from=build --chown=quire /cache /cache
+COPY docker/health.sh /opt/quire/
 USER quire
 ENV XDG_CACHE_HOME=/cache
 VOLUME /cache
 EXPOSE 8000
-ENTRYPOINT ["java", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-Xmx1g", \
-    "-XX:+UseSerialGC", "-cp", "/opt/quire/lib/*", "dev.quire.server.Main", "serve", "--host", "0.0.0.0"]
+HEALTHCHECK --start-period=5m --interval=10s --timeout=5s CMD ["bash", "/opt/quire/health.sh"]
+ENTRYPOINT ["/opt/java/bin/java", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", \
+    "-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp", "/opt/quire/lib/*", "dev.quire.server.Main", "serve", \
+    "--host", "0.0.0.0"]

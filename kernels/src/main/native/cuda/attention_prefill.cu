@@ -1,5 +1,7 @@
 // Attention, tier 1, many queries: a tile of 128 rows (64 for D > 128), 64 positions (32) at a time, two stages of K, V.
 // Four warps of 32 rows: with 16 rows a warp would read shared memory longer than its tensor cores compute.
+#include <type_traits>
+
 #include "attention_tile.cuh"
 
 namespace quire::cuda {
@@ -22,13 +24,15 @@ __device__ __forceinline__ void load_tile(const AttentionArgs& a, const int32_t*
   constexpr int kVectors = D / kVector, kCount = kPositions<D> * kVectors / kThreads;
   // Where rows are no power of two long, each step's own row and column would cost registers.
   [[maybe_unused]] constexpr int kUnroll = D % 64 == 0 ? kCount : 1;
+  // Row numbers of 32 bits, which reach over 256 GB of cache, where ptxas for sm_80 would spill with 64.
+  using Row = std::conditional_t<D == 96, int32_t, int64_t>;
 #pragma unroll kUnroll
   for (int i = 0; i < kCount; i++) {
     const int vector = i * kThreads + threadIdx.x, row = vector / kVectors, column = vector % kVectors * kVector;
     const int at = p + row, bytes = at < end ? 16 : 0;
-    const int64_t block = at < end ? table[at >> a.block_shift] : 0;
-    const int64_t row_of_block = (block * a.kv_heads + kv_head) << a.block_shift;
-    const int64_t from = (row_of_block + (at & ((1 << a.block_shift) - 1))) * D + column;
+    const Row block = at < end ? table[at >> a.block_shift] : 0;
+    const Row row_of_block = (block * a.kv_heads + kv_head) << a.block_shift;
+    const int64_t from = static_cast<int64_t>(row_of_block + (at & ((1 << a.block_shift) - 1))) * D + column;
     bf16* to = k_rows + row * kRowStride<D> + column;
     cp_async16(to, a.k_cache + from, bytes);
     cp_async16(to + kPositions<D> * kRowStride<D>, a.v_cache + from, bytes);
