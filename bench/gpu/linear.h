@@ -15,19 +15,19 @@ class Linear {
     if (lt.present()) product_ = lt.plan(rows, n, k, out_float ? CublasLt::kFloat : CublasLt::kBf16);
   }
 
-  /// Times each way on rotating weights and keeps the best of each library. Returns microseconds.
-  void tune(const cuda::bf16* x, const std::vector<const cuda::bf16*>& weights, void* out) {
+  /// Times each way on rotating weights and keeps the best of each library.
+  void tune(const cuda::bf16* x, const std::vector<const cuda::bf16*>& weights, void* out, bool add = false) {
     const int calls = static_cast<int>(weights.size());
     auto weight = [&](int i) { return weights[static_cast<size_t>(i) % weights.size()]; };
     for (int a = 0; a < static_cast<int>(product_.algorithms.size()); a++) {
-      if (lt_.run(product_, a, x, weight(0), out, false, stream()) != 0) continue;
-      const double us = time_us(calls, 5, [&](int i) { lt_.run(product_, a, x, weight(i), out, false, stream()); });
+      if (lt_.run(product_, a, x, weight(0), out, add, stream()) != 0) continue;
+      const double us = time_us(calls, 5, [&](int i) { lt_.run(product_, a, x, weight(i), out, add, stream()); });
       if (us < lt_us) {
         lt_us = us;
         algorithm_ = a;
       }
     }
-    own_us = time_us(calls, 5, [&](int i) { own(x, weight(i), out, false); });
+    own_us = time_us(calls, 5, [&](int i) { own(x, weight(i), out, add); });
   }
 
   void run(const cuda::bf16* x, const cuda::bf16* weight, void* out, bool add) const {

@@ -143,6 +143,7 @@ __device__ __forceinline__ void combine(const AttentionArgs& a, const AttentionI
 
 template <int D>
 __global__ void __launch_bounds__(kWarps* kWarpSize, D <= 128 ? 2 : 1) attention_decode_kernel(AttentionArgs a) {
+  start_after_previous();
   constexpr int kStage = 2 * kChunk * kRowStride<D>;
   DYN_SMEM(bf16, rings);
   const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;

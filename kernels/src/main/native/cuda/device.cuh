@@ -11,10 +11,13 @@
 #define DYN_SMEM(T, name)                                     \
   extern __shared__ __align__(16) unsigned char qr_shared[]; \
   T* name = reinterpret_cast<T*>(qr_shared)
-#define LAUNCH(kernel, grid, block, smem, stream, ...) kernel<<<grid, block, smem, stream>>>(__VA_ARGS__)
 #endif
 
 #include "ptx.cuh"
+
+/// Launches unless the grid is empty, which the device would refuse.
+#define LAUNCH(kernel, grid, block, smem, stream, ...) \
+  quire::cuda::launch(kernel, dim3(grid), dim3(block), smem, stream, __VA_ARGS__)
 
 namespace quire::cuda {
 
@@ -34,6 +37,41 @@ inline cudaError_t launched() {
   return cudaGetLastError();
 #endif
 }
+
+#ifdef QR_SHIM
+template <class... Wanted, class... Given>
+void launch(void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t, Given... given) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  shim::launch(grid, block, shared_bytes, [=] { kernel(static_cast<Wanted>(given)...); });
+}
+#else
+/// Whether a kernel may begin while the one before it ends, as far as wait_for_previous: from compute capability 9 on.
+inline bool overlaps_launches() {
+  static const bool can = [] {
+    int device = 0, major = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    return major >= 9;
+  }();
+  return can;
+}
+
+template <class... Wanted, class... Given>
+void launch(void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, Given... given) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  config.attrs = &early;
+  config.numAttrs = overlaps_launches() ? 1 : 0;
+  cudaLaunchKernelEx(&config, kernel, static_cast<Wanted>(given)...);
+}
+#endif
 
 /// Lets a kernel use more than 48 KiB of dynamic shared memory.
 template <class Kernel>
@@ -73,14 +111,16 @@ __device__ __forceinline__ float warp_max(float value) {
 }
 
 /// 8 consecutive bf16 as floats, and back.
-__device__ __forceinline__ void load8(float out[kVector], const bf16* from) {
-  const uint4 v = *reinterpret_cast<const uint4*>(from);
+__device__ __forceinline__ void unpack8(float out[kVector], uint4 v) {
   const uint32_t words[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     out[2 * i] = low_float(words[i]);
     out[2 * i + 1] = high_float(words[i]);
   }
+}
+__device__ __forceinline__ void load8(float out[kVector], const bf16* from) {
+  unpack8(out, *reinterpret_cast<const uint4*>(from));
 }
 __device__ __forceinline__ void store8(bf16* to, const float v[kVector]) {
   *reinterpret_cast<uint4*>(to) =

@@ -37,6 +37,7 @@ __device__ __forceinline__ void dequantised(uint32_t (&a)[2][4], const QuantTile
 
 template <WeightFormat kFormat>
 __global__ void __launch_bounds__(kThreads) gemm_quant_kernel(GemmArgs g, int slices) {
+  start_after_previous();
   DYN_SMEM(uint8_t, ring);
   const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
   const int block_w = blockIdx.x, first_x = blockIdx.y * kRowsX, slice = blockIdx.z;
@@ -116,6 +117,7 @@ __global__ void __launch_bounds__(kThreads) gemm_quant_kernel(GemmArgs g, int sl
 }
 
 __global__ void add_slices_kernel(GemmArgs g, int slices) {
+  start_after_previous();
   const int64_t pairs = static_cast<int64_t>(g.rows) * g.n / 2;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < pairs;
        i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
@@ -136,7 +138,9 @@ cudaError_t run(const GemmArgs& args, cudaStream_t stream) {
   allow_shared(kernel, shared);
   const int slices = gemm_slices(args.n, args.k);
   LAUNCH(kernel, dim3(args.n / kRowsW, ceil_div(args.rows, kRowsX), slices), kThreads, shared, stream, args, slices);
-  LAUNCH(add_slices_kernel, min(ceil_div(args.rows * (args.n / 2), 256), resident_blocks(8)), 256, 0, stream, args, slices);
+  const int64_t blocks = (static_cast<int64_t>(args.rows) * (args.n / 2) + 255) / 256;
+  const int grid = static_cast<int>(min(blocks, static_cast<int64_t>(resident_blocks(8))));
+  LAUNCH(add_slices_kernel, grid, 256, 0, stream, args, slices);
   return launched();
 }
 

@@ -7,12 +7,14 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void embed_kernel(EmbedArgs a) {
+  start_after_previous();
   const int t = blockIdx.x;
   const bool carried = a.carry != nullptr && a.carry[t] >= 0;
-  const int64_t token = carried ? a.previous[a.carry[t]] : a.token[t];
+  const int32_t token = carried ? a.previous[a.carry[t]] : a.token[t];
+  const bool known = token >= 0 && token < a.vocab;
   for (int column = threadIdx.x * kVector; column < a.cols; column += blockDim.x * kVector) {
-    float values[kVector];
-    load8(values, a.weight + token * a.cols + column);
+    float values[kVector] = {};
+    if (known) load8(values, a.weight + static_cast<int64_t>(token) * a.cols + column);
 #pragma unroll
     for (int e = 0; e < kVector; e++) values[e] *= a.scale;
     store8(a.out + static_cast<int64_t>(t) * a.cols + column, values);
@@ -20,12 +22,14 @@ __global__ void embed_kernel(EmbedArgs a) {
 }
 
 __global__ void gather_rows_kernel(const bf16* x, const int32_t* row, bf16* out, int cols) {
+  start_after_previous();
   const uint4* from = reinterpret_cast<const uint4*>(x + static_cast<int64_t>(row[blockIdx.x]) * cols);
   uint4* to = reinterpret_cast<uint4*>(out + static_cast<int64_t>(blockIdx.x) * cols);
   for (int i = threadIdx.x; i < cols / kVector; i += blockDim.x) to[i] = from[i];
 }
 
 __global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t region_bytes, int64_t block_bytes) {
+  start_after_previous();
   uint8_t* region = base + blockIdx.y * region_bytes;
   const uint4* from = reinterpret_cast<const uint4*>(region + pairs[2 * blockIdx.x] * block_bytes);
   uint4* to = reinterpret_cast<uint4*>(region + pairs[2 * blockIdx.x + 1] * block_bytes);

@@ -41,13 +41,14 @@ struct GatedArgs {
 };
 cudaError_t gated(const GatedArgs& args, cudaStream_t stream);
 
-/// out[t, :] = weight[token[t], :] * scale. carry[t] >= 0 takes the token from previous[carry[t]], the sampled tokens
+/// out[t, :] = weight[token[t], :] * scale, zero for a token that is none (a step whose logits are not finite gives -1 to
+/// the next one before the host has seen it). carry[t] >= 0 takes the token from previous[carry[t]], the sampled tokens
 /// of the step before, without a way round by the host; carry may be null.
 struct EmbedArgs {
   const bf16* weight;  // [vocab, cols]
   bf16* out;           // [T, cols], cols % 8 == 0
   const int32_t *token, *carry, *previous;
-  int32_t tokens, cols;
+  int32_t tokens, vocab, cols;
   float scale;
 };
 cudaError_t embed(const EmbedArgs& args, cudaStream_t stream);

@@ -124,15 +124,16 @@ void move_cases() {
   Random random(3);
   const int cols = 72, vocab = 9;
   const std::vector<bf16> table = normals(static_cast<size_t>(vocab * cols), random);
-  const std::vector<int32_t> token = {3, 8, 0}, carry = {-1, 1, -1}, previous = {7, 5}, rows = {2, 2, 0, 1};
-  Device<bf16> d_table(table), out(static_cast<size_t>(3 * cols)), gathered(static_cast<size_t>(4 * cols));
+  const std::vector<int32_t> token = {3, 8, 0, 1, 9}, carry = {-1, 1, -1, 2, -1}, previous = {7, 5, -1}, rows = {2, 2, 0, 1};
+  Device<bf16> d_table(table), out(static_cast<size_t>(5 * cols)), gathered(static_cast<size_t>(4 * cols));
   Device<int32_t> d_token(token), d_carry(carry), d_previous(previous), d_rows(rows);
-  require(embed({d_table.data(), out.data(), d_token.data(), d_carry.data(), d_previous.data(), 3, cols, 2}, nullptr), "embed");
+  require(embed({d_table.data(), out.data(), d_token.data(), d_carry.data(), d_previous.data(), 5, vocab, cols, 2}, nullptr), "embed");
   require(gather_rows(out.data(), d_rows.data(), gathered.data(), 4, cols, nullptr), "gather");
   std::vector<double> wanted, picked;
   for (int t : {3, 5, 0}) {
     for (int c = 0; c < cols; c++) wanted.push_back(2 * value_of(table[static_cast<size_t>(t * cols + c)]));
   }
+  wanted.resize(static_cast<size_t>(5 * cols));  // what is no token gives zeros
   for (int r : rows) picked.insert(picked.end(), wanted.begin() + r * cols, wanted.begin() + (r + 1) * cols);
   check("embed", relative_error(out.host(), wanted), 0);
   check("gather rows", relative_error(gathered.host(), picked), 0);
@@ -149,6 +150,13 @@ void move_cases() {
   Device<int32_t> pairs(std::vector<int32_t>{1, 4, 1, 0});
   require(copy_blocks(base.data(), pairs.data(), 2, 240, 48, 2, nullptr), "copy blocks");
   check("copy blocks", base.host() == moved ? 0 : 1, 0);
+
+  // A step may have no rows for an operation.
+  require(embed({d_table.data(), out.data(), d_token.data(), nullptr, nullptr, 0, vocab, cols, 1}, nullptr), "embed of nothing");
+  require(gather_rows(out.data(), d_rows.data(), gathered.data(), 0, cols, nullptr), "gather of nothing");
+  require(rms_norm({out.data(), nullptr, d_table.data(), gathered.data(), 0, cols, 1e-5f}, nullptr), "norm of nothing");
+  require(gated({out.data(), gathered.data(), 0, 8, 0}, nullptr), "gate of nothing");
+  require(copy_blocks(base.data(), pairs.data(), 0, 240, 48, 2, nullptr), "no blocks to copy");
 }
 
 }  // namespace
