@@ -137,16 +137,15 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs
   Stream stream(g, tile, lane);
   Sums<NT> sums;
   int step = warp;
-  let_next_start();
   // The weights do not depend on the kernel before: the first are under way while it ends.
   const bool many = step + (U - 1) * kWarps < steps;
   if (many) {
     load_weights<U>(stream, step, lane);
-    wait_for_previous();
+    start_after_previous();
     multiply_steps<U>(stream, sums, g, step, lane);
     step += U * kWarps;
   } else {
-    wait_for_previous();
+    start_after_previous();
   }
   for (; step + (U - 1) * kWarps < steps; step += U * kWarps) {
     load_weights<U>(stream, step, lane);

@@ -6,19 +6,18 @@ namespace {
 
 template <int kPerThread>
 __global__ void __launch_bounds__(1024) rms_norm_kernel(NormArgs a) {
-  let_next_start();
   DYN_SMEM(float, sums);  // [warps]
   const int vectors = a.cols / kVector, warps = blockDim.x / kWarpSize;
   const int64_t start = static_cast<int64_t>(blockIdx.x) * a.cols;
   float values[kPerThread][kVector];
-  uint4 weight[kPerThread];  // asked for before the rows of x that it waits for
+  uint4 weight[kPerThread] = {};  // asked for before the rows of x that it waits for
   float sum = 0;
 #pragma unroll
   for (int i = 0; i < kPerThread; i++) {
     const int vector = i * blockDim.x + threadIdx.x;
     if (vector < vectors) weight[i] = load_early(a.weight + vector * kVector);
   }
-  wait_for_previous();
+  start_after_previous();
 #pragma unroll
   for (int i = 0; i < kPerThread; i++) {
     const int vector = i * blockDim.x + threadIdx.x;

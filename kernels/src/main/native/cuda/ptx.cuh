@@ -201,9 +201,10 @@ __device__ __forceinline__ void wait_for_previous() {
 
 #endif
 
+/// In this order one kernel waits at a time: more of them would hold registers and shared memory for nothing.
 __device__ __forceinline__ void start_after_previous() {
-  let_next_start();
   wait_for_previous();
+  let_next_start();
 }
 
 __device__ __forceinline__ float to_float(bf16 value) { return bits_to_float(static_cast<uint32_t>(value.bits) << 16); }
