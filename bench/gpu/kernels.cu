@@ -257,7 +257,7 @@ void elementwise_rows(bool full) {
     int32_t* token = reserve<int32_t>(rows);
     uint64_t* workspace = reserve<uint64_t>(greedy_workspace(rows, vocab));
     row_of_bytes("greedy of " + std::to_string(rows) + " rows", time_us(8, 9, [&](int) {
-                   must(greedy({logits, token, workspace, rows, vocab}, stream()), "greedy");
+                   must(greedy({logits, token, workspace, rows, vocab, vocab}, stream()), "greedy");
                  }),
                  4.0 * rows * vocab, rows == 1 ? "6 us" : "70 % of copy");
     cudaFree(logits);

@@ -66,11 +66,24 @@ double step_us(const CublasLt& lt, const Weights& w, const std::vector<Attention
   Linear to_qkv(lt, tokens, kQkv, kHidden), to_o(lt, tokens, kHidden, kHidden), to_gate_up(lt, tokens, 2 * kInner, kHidden),
       to_down(lt, tokens, kHidden, kInner), to_logits(lt, rows, kVocab, kHidden, true);
   to_qkv.tune(y, w.each(&Layer::qkv), qkv);
-  to_o.tune(y, w.each(&Layer::o), x);
+  to_o.tune(y, w.each(&Layer::o), x, true);
   to_gate_up.tune(y, w.each(&Layer::gate_up), gate_up);
-  to_down.tune(act, w.each(&Layer::down), x);
+  to_down.tune(act, w.each(&Layer::down), x, true);
   to_logits.tune(y, {w.head}, logits);
+  // The last layer goes on with the rows alone whose logits are wanted.
+  Linear last_o(lt, rows, kHidden, kHidden), last_gate_up(lt, rows, 2 * kInner, kHidden), last_down(lt, rows, kHidden, kInner);
+  last_o.tune(y, w.each(&Layer::o), x, true);
+  last_gate_up.tune(y, w.each(&Layer::gate_up), gate_up);
+  last_down.tune(act, w.each(&Layer::down), x, true);
 
+  // From the attention's output on: residual and attended [n, hidden].
+  auto rest = [&](const Layer& layer, const Linear& o, const Linear& up, const Linear& down, bf16* residual, const bf16* attended, int n) {
+    o.run(attended, layer.o, residual, true);
+    must(rms_norm({residual, nullptr, layer.norm, y, n, kHidden, 1e-5f}, stream()), "norm");
+    up.run(y, layer.gate_up, gate_up, false);
+    must(gated({gate_up, act, n, kInner, 0}, stream()), "gated");
+    down.run(act, layer.down, residual, true);
+  };
   auto run = [&](int) {
     must(embed({w.table, WeightFormat::kBf16, x, d_token, tokens, kHidden, 1}, stream()), "embed");
     for (int l = 0; l < kLayers; l++) {
@@ -87,16 +100,14 @@ double step_us(const CublasLt& lt, const Weights& w, const std::vector<Attention
                    stream()),
            "rope");
       must(attention(args, scene.counts, stream()), "attention");
-      to_o.run(y, layer.o, x, true);
-      must(rms_norm({x, nullptr, layer.norm, y, tokens, kHidden, 1e-5f}, stream()), "norm");
-      to_gate_up.run(y, layer.gate_up, gate_up, false);
-      must(gated({gate_up, act, tokens, kInner, 0}, stream()), "gated");
-      to_down.run(act, layer.down, x, true);
+      if (l + 1 < kLayers) rest(layer, to_o, to_gate_up, to_down, x, y, tokens);
     }
     must(gather_rows(x, d_last, q, rows, kHidden, stream()), "gather");
+    must(gather_rows(y, d_last, qkv, rows, kHidden, stream()), "gather");
+    rest(w.layers.back(), last_o, last_gate_up, last_down, q, qkv, rows);
     must(rms_norm({q, nullptr, w.layers[0].norm, y, rows, kHidden, 1e-5f}, stream()), "norm");
     to_logits.run(y, w.head, logits, false);
-    must(greedy({logits, out, workspace, rows, kVocab}, stream()), "greedy");
+    must(greedy({logits, out, workspace, rows, kVocab, kVocab}, stream()), "greedy");
   };
   const double us = time_us(1, 9, run);
   if (report) {

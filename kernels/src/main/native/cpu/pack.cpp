@@ -152,10 +152,9 @@ float unit_of_row(const Format& f, const uint8_t* row, int64_t groups) {
   for (int64_t i = 0; i < groups; i++) {
     Group g;
     read_group(f, row, i, g);
-    for (const float value : {fabsf(g.scale[0]), fabsf(g.minimum)}) {
-      if (!(value <= most)) most = value;
-      if (!isfinite(most)) return NAN;
-    }
+    const float larger = fmaxf(fabsf(g.scale[0]), fabsf(g.minimum));
+    if (!isfinite(g.scale[0]) || !isfinite(g.minimum)) return NAN;
+    if (larger > most) most = larger;
   }
   int exponent = 0;
   frexpf(most, &exponent);

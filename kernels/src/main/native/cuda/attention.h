@@ -83,10 +83,15 @@ struct AttentionSpan {
 };
 
 constexpr int kDecodeRows = 16;
+/// Splits and windows are cut at multiples of it.
+constexpr int kSplitUnit = 64;
 __host__ __device__ constexpr int prefill_rows(int head_dim) { return head_dim <= 128 ? 128 : 64; }
 
-/// Cuts the spans into items of at most `split` positions (a multiple of 64) for decodes, and of at most
-/// `prefill_split` for tiles of many queries.
+/// Whether there are kernels for a model's heads.
+bool attention_supports(int heads, int kv_heads, int head_dim);
+
+/// Cuts the spans into items of at most `split` positions for decodes, and of at most `prefill_split` for tiles of many
+/// queries, both rounded down to the unit. Nothing for heads that are not supported, nor for spans of length 0.
 AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, int heads, int kv_heads, int head_dim, int window,
                              int split, int prefill_split);
 

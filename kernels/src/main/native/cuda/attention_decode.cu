@@ -11,9 +11,14 @@ constexpr int kChunk = 16;  // positions a warp takes at a time
 
 template <int D>
 constexpr int kStages = D <= 128 ? 3 : 2;
+/// Rows that are added up at a time, and floats from one to the next: 8 more than D, so that eight lanes that write a
+/// column of rows meet different banks.
+constexpr int kSumRows = 4;
+template <int D>
+constexpr int kSumStride = D + 8;
 template <int D>
 constexpr size_t kShared = (static_cast<size_t>(kWarps) * kStages<D> * 2 * kChunk * kRowStride<D>) * sizeof(bf16) +
-                           (kDecodeRows * D + kWarps * kDecodeRows * 2) * sizeof(float);
+                           (kWarps * kSumRows * kSumStride<D> + kWarps * kDecodeRows * 2) * sizeof(float);
 
 /// Where a warp's ring stands in the list of items.
 struct Cursor {
@@ -82,7 +87,8 @@ __device__ __forceinline__ void load_queries(uint32_t (&q)[D / 16][4], const Att
   }
 }
 
-/// Adds up the warps' states in `sums` [16, D] and writes the item's rows.
+/// Adds up the warps' states in the order of the warps, four rows at a time, and writes the item's rows.
+/// sums [warp][4][kSumStride], stats [warp][16].
 template <int D>
 __device__ __forceinline__ void combine(const AttentionArgs& a, const AttentionItem& item, int kv_head, int rows,
                                         RowState<D, 1>& state, float* sums, float2* stats, float scale_log2) {
@@ -94,61 +100,54 @@ __device__ __forceinline__ void combine(const AttentionArgs& a, const AttentionI
       stats[warp * kDecodeRows + lane / 4 + half * 8] = make_float2(state.largest[0][half], state.sum[0][half]);
     }
   }
-  __syncthreads();
-  float keep[2];
+  for (int base = 0; base < rows; base += kSumRows) {
 #pragma unroll
-  for (int half = 0; half < 2; half++) {
-    float most = -INFINITY;
-    for (int w = 0; w < kWarps; w++) most = fmaxf(most, stats[w * kDecodeRows + lane / 4 + half * 8].x);
-    keep[half] = most == -INFINITY ? 0.0f : exp2_approx((state.largest[0][half] - most) * scale_log2);
-  }
-  for (int turn = 0; turn < kWarps; turn++) {
-    if (warp == turn) {
+    for (int half = 0; half < 2; half++) {
+      const int row = lane / 4 + half * 8 - base;
+      if (row < 0 || row >= kSumRows) continue;
+      float* to = sums + (warp * kSumRows + row) * kSumStride<D> + lane % 4 * 2;
 #pragma unroll
       for (int n = 0; n < D / 8; n++) {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-          const int row = lane / 4 + half * 8;
-          if (row >= rows) continue;
-          float2* at = reinterpret_cast<float2*>(sums + row * D + n * 8 + lane % 4 * 2);
-          const float2 before = turn == 0 ? make_float2(0, 0) : *at;
-          *at = make_float2(before.x + state.out[0][n][2 * half] * keep[half],
-                            before.y + state.out[0][n][2 * half + 1] * keep[half]);
-        }
+        *reinterpret_cast<float2*>(to + n * 8) = make_float2(state.out[0][n][2 * half], state.out[0][n][2 * half + 1]);
       }
     }
     __syncthreads();
-  }
-  for (int i = threadIdx.x; i < rows * (D / 2); i += kWarps * kWarpSize) {
-    const int row = i / (D / 2), column = i % (D / 2) * 2, token = row / group;
-    const int head = kv_head * group + row % group;
-    float most = -INFINITY, total = 0;
-    for (int w = 0; w < kWarps; w++) most = fmaxf(most, stats[w * kDecodeRows + row].x);
-    for (int w = 0; w < kWarps && most > -INFINITY; w++) {
-      const float2 part = stats[w * kDecodeRows + row];
-      total += part.y * exp2_approx((part.x - most) * scale_log2);
+    for (int i = threadIdx.x; i < min(kSumRows, rows - base) * (D / 2); i += kWarps * kWarpSize) {
+      const int local = i / (D / 2), column = i % (D / 2) * 2, row = base + local, token = row / group;
+      float most = -INFINITY, total = 0;
+      for (int w = 0; w < kWarps; w++) most = fmaxf(most, stats[w * kDecodeRows + row].x);
+      float2 value = make_float2(0, 0);
+      for (int w = 0; w < kWarps && most > -INFINITY; w++) {
+        const float2 part = stats[w * kDecodeRows + row];
+        const float2 out = *reinterpret_cast<const float2*>(sums + (w * kSumRows + local) * kSumStride<D> + column);
+        const float keep = exp2_approx((part.x - most) * scale_log2);
+        total += part.y * keep;
+        value.x += out.x * keep;
+        value.y += out.y * keep;
+      }
+      const int head = kv_head * group + row % group;
+      if (item.partial < 0) {
+        const int64_t to = (static_cast<int64_t>(item.query + token) * a.heads + head) * D + column;
+        *reinterpret_cast<uint32_t*>(a.out + to) = pack_bf16(value.x / total, value.y / total);
+      } else {
+        const int64_t to = static_cast<int64_t>(item.partial + token) * a.heads + head;
+        *reinterpret_cast<float2*>(a.partial_out + to * D + column) = value;
+        if (column == 0) a.partial_stats[to] = make_float2(most * scale_log2, total);
+      }
     }
-    const float2 value = *reinterpret_cast<const float2*>(sums + row * D + column);
-    if (item.partial < 0) {
-      const int64_t to = (static_cast<int64_t>(item.query + token) * a.heads + head) * D + column;
-      *reinterpret_cast<uint32_t*>(a.out + to) = pack_bf16(value.x / total, value.y / total);
-    } else {
-      const int64_t to = static_cast<int64_t>(item.partial + token) * a.heads + head;
-      *reinterpret_cast<float2*>(a.partial_out + to * D + column) = value;
-      if (column == 0) a.partial_stats[to] = make_float2(most * scale_log2, total);
-    }
+    __syncthreads();  // the next rows, or the next item, are written there
   }
-  __syncthreads();  // the next item writes stats and sums
 }
 
 template <int D>
 __global__ void __launch_bounds__(kWarps* kWarpSize, D <= 128 ? 2 : 1) attention_decode_kernel(AttentionArgs a) {
+  start_after_previous();
   constexpr int kStage = 2 * kChunk * kRowStride<D>;
   DYN_SMEM(bf16, rings);
   const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
   bf16* ring = rings + warp * kStages<D> * kStage;
   float* sums = reinterpret_cast<float*>(rings + kWarps * kStages<D> * kStage);
-  float2* stats = reinterpret_cast<float2*>(sums + kDecodeRows * D);
+  float2* stats = reinterpret_cast<float2*>(sums + kWarps * kSumRows * kSumStride<D>);
   const int total = a.counts->decode * a.kv_heads, group = a.heads / a.kv_heads;
   const float scale_log2 = a.scale * 1.44269504f;
 

@@ -9,6 +9,7 @@ constexpr int kWarps = 4;
 /// One warp per token and head; lane l holds vectors of four columns l, l + 32, ...
 template <int D>
 __global__ void attention_merge_kernel(AttentionArgs a) {
+  start_after_previous();
   constexpr int kPerLane = (D / 4 + kWarpSize - 1) / kWarpSize;
   const int lane = threadIdx.x % kWarpSize, total = a.counts->merges * a.heads;
   for (int work = blockIdx.x * kWarps + threadIdx.x / kWarpSize; work < total; work += gridDim.x * kWarps) {
@@ -38,7 +39,7 @@ __global__ void attention_merge_kernel(AttentionArgs a) {
         sums[c].w += part.w * keep;
       }
     }
-    const float inverse = 1.0f / weights;
+    const float inverse = weights > 0 ? 1.0f / weights : 0.0f;
 #pragma unroll
     for (int c = 0; c < kPerLane; c++) {
       const int column = (c * kWarpSize + lane) * 4;

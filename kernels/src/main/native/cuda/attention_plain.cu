@@ -7,6 +7,7 @@ namespace {
 constexpr int kMostPerLane = 8;  // D <= 256
 
 __global__ void attention_plain_kernel(AttentionArgs a, const int32_t* query_start, const int32_t* length, int sequences) {
+  start_after_previous();
   const int token = blockIdx.x, head = blockIdx.y, lane = threadIdx.x;
   int sequence = 0;
   while (sequence < sequences && query_start[sequence + 1] <= token) sequence++;

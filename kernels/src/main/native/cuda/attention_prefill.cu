@@ -41,6 +41,7 @@ __device__ __forceinline__ void load_tile(const AttentionArgs& a, const int32_t*
 
 template <int D>
 __global__ void __launch_bounds__(kThreads, D <= 128 ? 2 : 1) attention_prefill_kernel(AttentionArgs a) {
+  start_after_previous();
   constexpr int MT = kTilesOfRows<D>, kRows = prefill_rows(D), NT = kPositions<D> / 8, kVectors = D / kVector;
   constexpr int kStage = 2 * kPositions<D> * kRowStride<D>;
   DYN_SMEM(bf16, q_rows);

@@ -11,10 +11,13 @@
 #define DYN_SMEM(T, name)                                     \
   extern __shared__ __align__(16) unsigned char qr_shared[]; \
   T* name = reinterpret_cast<T*>(qr_shared)
-#define LAUNCH(kernel, grid, block, smem, stream, ...) kernel<<<grid, block, smem, stream>>>(__VA_ARGS__)
 #endif
 
 #include "ptx.cuh"
+
+/// Launches unless the grid is empty, which the device would refuse.
+#define LAUNCH(kernel, grid, block, smem, stream, ...) \
+  quire::cuda::launch(kernel, dim3(grid), dim3(block), smem, stream, __VA_ARGS__)
 
 namespace quire::cuda {
 
@@ -34,6 +37,41 @@ inline cudaError_t launched() {
   return cudaGetLastError();
 #endif
 }
+
+#ifdef QR_SHIM
+template <class... Wanted, class... Given>
+void launch(void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t, Given... given) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  shim::launch(grid, block, shared_bytes, [=] { kernel(static_cast<Wanted>(given)...); });
+}
+#else
+/// Whether a kernel may begin while the one before it ends, as far as wait_for_previous: from compute capability 9 on.
+inline bool overlaps_launches() {
+  static const bool can = [] {
+    int device = 0, major = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    return major >= 9;
+  }();
+  return can;
+}
+
+template <class... Wanted, class... Given>
+void launch(void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, Given... given) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  config.attrs = &early;
+  config.numAttrs = overlaps_launches() ? 1 : 0;
+  cudaLaunchKernelEx(&config, kernel, static_cast<Wanted>(given)...);
+}
+#endif
 
 /// Lets a kernel use more than 48 KiB of dynamic shared memory.
 template <class Kernel>

@@ -8,6 +8,7 @@ constexpr int kThreads = 256;
 
 template <bool kGelu>
 __global__ void gated_kernel(GatedArgs a) {
+  start_after_previous();
   const int vectors = a.inner / kVector;
   const int64_t total = static_cast<int64_t>(a.tokens) * vectors;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < total;

@@ -7,6 +7,7 @@ namespace {
 constexpr int kThreads = 128;
 
 __global__ void gemm_plain_kernel(GemmArgs g) {
+  start_after_previous();
   const int column = blockIdx.x * kThreads + threadIdx.x, row = blockIdx.y;
   if (column >= g.n) return;
   const bf16* x = g.x + static_cast<int64_t>(row) * g.k;

@@ -37,6 +37,7 @@ __device__ __forceinline__ void dequantised(uint32_t (&a)[2][4], const QuantTile
 
 template <WeightFormat kFormat>
 __global__ void __launch_bounds__(kThreads) gemm_quant_kernel(GemmArgs g, int slices) {
+  start_after_previous();
   DYN_SMEM(uint8_t, ring);
   const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
   const int block_w = blockIdx.x, first_x = blockIdx.y * kRowsX, slice = blockIdx.z;
@@ -116,6 +117,7 @@ __global__ void __launch_bounds__(kThreads) gemm_quant_kernel(GemmArgs g, int sl
 }
 
 __global__ void add_slices_kernel(GemmArgs g, int slices) {
+  start_after_previous();
   const int64_t pairs = static_cast<int64_t>(g.rows) * g.n / 2;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < pairs;
        i += static_cast<int64_t>(gridDim.x) * blockDim.x) {

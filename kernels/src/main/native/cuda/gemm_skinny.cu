@@ -38,13 +38,16 @@ struct Bf16Stream {
   __device__ __forceinline__ Bf16Stream(const GemmArgs& g, int tile, int lane)
       : at(static_cast<const bf16*>(g.weight) + static_cast<int64_t>(tile * kTileRows + lane / 4) * g.k + lane % 4 * 8),
         below(static_cast<int64_t>(8) * g.k) {}
-  __device__ __forceinline__ void load(const GemmArgs& g, int u, int step, int lane) {
+  __device__ __forceinline__ void load_weight(int u, int step, int) {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
       w[u][h][0] = load_streaming(at + step * kTileColumns + h * kGroup);
       w[u][h][1] = load_streaming(at + below + step * kTileColumns + h * kGroup);
-      load_x<NT>(x[u][h], g, step * kTileColumns + h * kGroup, lane);
     }
+  }
+  __device__ __forceinline__ void load_rows(const GemmArgs& g, int u, int step, int lane) {
+#pragma unroll
+    for (int h = 0; h < 2; h++) load_x<NT>(x[u][h], g, step * kTileColumns + h * kGroup, lane);
   }
   __device__ __forceinline__ void multiply(Sums<NT>& sums, int u) const {
 #pragma unroll
@@ -71,8 +74,10 @@ struct QuantStream {
   __device__ __forceinline__ QuantStream(const GemmArgs& g, int tile, int)
       : at(static_cast<const uint8_t*>(g.weight) +
            static_cast<int64_t>(tile) * (g.k / kTileColumns) * QuantTile<kFormat>::kBytes) {}
-  __device__ __forceinline__ void load(const GemmArgs& g, int u, int step, int lane) {
+  __device__ __forceinline__ void load_weight(int u, int step, int lane) {
     w[u].load(at + static_cast<int64_t>(step) * QuantTile<kFormat>::kBytes, lane);
+  }
+  __device__ __forceinline__ void load_rows(const GemmArgs& g, int u, int step, int lane) {
 #pragma unroll
     for (int h = 0; h < 2; h++) load_x<NT>(x[u][h], g, step * kTileColumns + h * kGroup, lane);
   }
@@ -107,6 +112,22 @@ struct QuantStream {
   }
 };
 
+template <int U, class Stream>
+__device__ __forceinline__ void load_weights(Stream& stream, int step, int lane) {
+#pragma unroll
+  for (int u = 0; u < U; u++) stream.load_weight(u, step + u * kWarps, lane);
+}
+
+/// The rows of x of U steps, whose weights are loaded or under way, and the products.
+template <int U, class Stream, int NT>
+__device__ __forceinline__ void multiply_steps(Stream& stream, Sums<NT>& sums, const GemmArgs& g, int step, int lane) {
+#pragma unroll
+  for (int u = 0; u < U; u++) stream.load_rows(g, u, step + u * kWarps, lane);
+  __syncwarp();  // without it the compiler moves loads behind the products
+#pragma unroll
+  for (int u = 0; u < U; u++) stream.multiply(sums, u);
+}
+
 template <class Stream, int NT>
 __global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs g) {
   DYN_SMEM(float, parts);  // [warp][row of x][16]
@@ -116,15 +137,23 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs
   Stream stream(g, tile, lane);
   Sums<NT> sums;
   int step = warp;
+  // The weights do not depend on the kernel before: the first are under way while it ends.
+  const bool many = step + (U - 1) * kWarps < steps;
+  if (many) {
+    load_weights<U>(stream, step, lane);
+    start_after_previous();
+    multiply_steps<U>(stream, sums, g, step, lane);
+    step += U * kWarps;
+  } else {
+    start_after_previous();
+  }
   for (; step + (U - 1) * kWarps < steps; step += U * kWarps) {
-#pragma unroll
-    for (int u = 0; u < U; u++) stream.load(g, u, step + u * kWarps, lane);
-#pragma unroll
-    for (int u = 0; u < U; u++) stream.multiply(sums, u);
+    load_weights<U>(stream, step, lane);
+    multiply_steps<U>(stream, sums, g, step, lane);
   }
   for (; step < steps; step += kWarps) {
-    stream.load(g, 0, step, lane);
-    stream.multiply(sums, 0);
+    load_weights<1>(stream, step, lane);
+    multiply_steps<1>(stream, sums, g, step, lane);
   }
 #pragma unroll
   for (int n = 0; n < NT; n++) {

@@ -30,6 +30,7 @@ __device__ __forceinline__ void load_rows(bf16* to, const bf16* from, int first,
 
 template <int BM, int BN, int WM, int WN, int kStages>
 __global__ void __launch_bounds__(Tile<BM, BN, WM, WN, kStages>::kThreads, 2) gemm_tile_kernel(GemmArgs g) {
+  start_after_previous();
   using Shape = Tile<BM, BN, WM, WN, kStages>;
   constexpr int MT = WM / 16, NT = WN / 8;
   DYN_SMEM(bf16, ring);

@@ -9,8 +9,9 @@ constexpr int kThreads = 256, kWarps = kThreads / kWarpSize;
 constexpr int kPiece = 8192;
 
 __global__ void greedy_pieces_kernel(GreedyArgs a) {
+  start_after_previous();
   DYN_SMEM(uint64_t, best_of_warp);
-  const float* row = a.logits + static_cast<int64_t>(blockIdx.y) * a.vocab;
+  const float* row = a.logits + static_cast<int64_t>(blockIdx.y) * a.stride;
   const int end = min(a.vocab, static_cast<int>(blockIdx.x + 1) * kPiece);
   uint64_t best = 0;
 #pragma unroll 4
@@ -18,7 +19,7 @@ __global__ void greedy_pieces_kernel(GreedyArgs a) {
     const float4 v = *reinterpret_cast<const float4*>(row + i);
     const float values[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-    for (int e = 0; e < 4; e++) best = max(best, choice_key(logit_key(values[e]), i + e));
+    for (int e = 0; e < 4; e++) best = i + e < end ? max(best, choice_key(logit_key(values[e]), i + e)) : best;
   }
   best = warp_max(best);
   if (threadIdx.x % kWarpSize == 0) best_of_warp[threadIdx.x / kWarpSize] = best;
@@ -29,6 +30,7 @@ __global__ void greedy_pieces_kernel(GreedyArgs a) {
 }
 
 __global__ void greedy_rows_kernel(GreedyArgs a, int pieces) {
+  start_after_previous();
   uint64_t best = 0;
   for (int i = threadIdx.x; i < pieces; i += kWarpSize) best = max(best, a.workspace[blockIdx.x * pieces + i]);
   best = warp_max(best);
@@ -40,7 +42,7 @@ __global__ void greedy_rows_kernel(GreedyArgs a, int pieces) {
 int64_t greedy_workspace(int rows, int vocab) { return static_cast<int64_t>(rows) * ceil_div(vocab, kPiece); }
 
 cudaError_t greedy(const GreedyArgs& args, cudaStream_t stream) {
-  if (args.vocab % 4 != 0) return cudaErrorInvalidValue;
+  if (args.stride % 4 != 0 || args.stride < args.vocab) return cudaErrorInvalidValue;
   const int pieces = ceil_div(args.vocab, kPiece);
   LAUNCH(greedy_pieces_kernel, dim3(pieces, args.rows), kThreads, kWarps * sizeof(uint64_t), stream, args);
   LAUNCH(greedy_rows_kernel, args.rows, kWarpSize, 0, stream, args, pieces);

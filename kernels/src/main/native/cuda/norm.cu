@@ -10,7 +10,19 @@ __global__ void __launch_bounds__(1024) rms_norm_kernel(NormArgs a) {
   const int vectors = a.cols / kVector, warps = blockDim.x / kWarpSize;
   const int64_t start = static_cast<int64_t>(blockIdx.x) * a.cols;
   float values[kPerThread][kVector];
+  float weight[kPerThread][kVector] = {};  // asked for before the rows of x that it waits for
   float sum = 0;
+#pragma unroll
+  for (int i = 0; i < kPerThread; i++) {
+    const int vector = i * blockDim.x + threadIdx.x;
+    if (vector >= vectors) continue;
+    const float4* from = reinterpret_cast<const float4*>(a.weight + vector * kVector);
+    const float4 low = from[0], high = from[1];
+    const float all[kVector] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+    for (int e = 0; e < kVector; e++) weight[i][e] = all[e];
+  }
+  start_after_previous();
 #pragma unroll
   for (int i = 0; i < kPerThread; i++) {
     const int vector = i * blockDim.x + threadIdx.x;
@@ -35,11 +47,8 @@ __global__ void __launch_bounds__(1024) rms_norm_kernel(NormArgs a) {
   for (int i = 0; i < kPerThread; i++) {
     const int vector = i * blockDim.x + threadIdx.x;
     if (vector >= vectors) continue;
-    const float4* weight = reinterpret_cast<const float4*>(a.weight + vector * kVector);
-    const float4 low = weight[0], high = weight[1];
-    const float weights[kVector] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
 #pragma unroll
-    for (int e = 0; e < kVector; e++) values[i][e] *= inverse * weights[e];
+    for (int e = 0; e < kVector; e++) values[i][e] *= inverse * weight[i][e];
     store8(a.out + start + vector * kVector, values[i]);
   }
 }

@@ -101,10 +101,15 @@ void cp_async_wait() {
     groups.pop_front();
   }
 }
-/// 16 bytes of read-only memory, loaded where the program says: the compiler does not move the load to its use.
+/// 16 bytes, loaded where the program says: with a barrier of the warp behind it, the load is not moved to its use.
 inline uint4 load_early(const void* from) { return *static_cast<const uint4*>(from); }
 /// The same for what is read once: it need not stay in the first cache.
 inline uint4 load_streaming(const void* from) { return *static_cast<const uint4*>(from); }
+/// The next kernel may be launched: it runs up to its wait_for_previous.
+inline void let_next_start() {}
+/// The kernels before this one have ended and what they wrote is here. Every thread calls it, before it reads what they
+/// wrote, writes anything or returns.
+inline void wait_for_previous() {}
 
 #else
 
@@ -168,20 +173,39 @@ __device__ __forceinline__ void cp_async_wait() {
 }
 __device__ __forceinline__ uint4 load_early(const void* from) {
   uint4 v;
-  asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(from));
+               : "l"(from)
+               : "memory");
   return v;
 }
 __device__ __forceinline__ uint4 load_streaming(const void* from) {
   uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(from));
+               : "l"(from)
+               : "memory");
   return v;
 }
 
+__device__ __forceinline__ void let_next_start() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
+}
+__device__ __forceinline__ void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+#endif
+
+/// In this order one kernel waits at a time: more of them would hold registers and shared memory for nothing.
+__device__ __forceinline__ void start_after_previous() {
+  wait_for_previous();
+  let_next_start();
+}
 
 __device__ __forceinline__ float to_float(bf16 value) { return bits_to_float(static_cast<uint32_t>(value.bits) << 16); }
 /// The halves of a packed pair.

@@ -37,6 +37,7 @@ std::vector<uint8_t> pack_tiles(WeightFormat format, int n, int k, Pack pack) {
 /// One block per tile of 16 rows by 64 columns, one warp.
 template <WeightFormat kFormat>
 __global__ void dequantise_kernel(const uint8_t* weight, bf16* out, int k) {
+  start_after_previous();
   const int lane = threadIdx.x;
   const int64_t which = static_cast<int64_t>(blockIdx.y) * (k / kTileColumns) + blockIdx.x;
   QuantTile<kFormat> tile;

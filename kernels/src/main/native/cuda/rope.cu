@@ -16,6 +16,7 @@ __device__ __forceinline__ int2 quad_at(const RopeArgs& a, int quad) {
 }
 
 __global__ void rope_kv_kernel(RopeArgs a) {
+  start_after_previous();
   const int lane = threadIdx.x % kWarpSize, token = blockIdx.x, heads = a.heads + 2 * a.kv_heads;
   const int head = blockIdx.y * kWarps + threadIdx.x / kWarpSize;
   if (head >= heads) return;
@@ -89,7 +90,8 @@ __global__ void rope_kv_kernel(RopeArgs a) {
 }  // namespace
 
 cudaError_t rope_kv(const RopeArgs& args, cudaStream_t stream) {
-  if (args.head_dim % 4 != 0 || args.rotary_dim % 4 != 0 || args.rotary_dim > args.head_dim || args.head_dim > 4 * kMostQuads * kWarpSize) {
+  if (args.head_dim % 4 != 0 || args.rotary_dim % 4 != 0 || args.rotary_dim > args.head_dim ||
+      args.head_dim > 4 * kMostQuads * kWarpSize) {
     return cudaErrorInvalidValue;
   }
   LAUNCH(rope_kv_kernel, dim3(args.tokens, ceil_div(args.heads + 2 * args.kv_heads, kWarps)), kWarps * kWarpSize, 0,

@@ -8,6 +8,7 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void embed_kernel(EmbedArgs a) {
+  start_after_previous();
   const int t = blockIdx.x;
   const int64_t token = a.token[t];
   for (int column = threadIdx.x * kVector; column < a.cols; column += blockDim.x * kVector) {
@@ -47,12 +48,14 @@ __global__ void embed_tiles_kernel(EmbedArgs a) {
 }
 
 __global__ void gather_rows_kernel(const bf16* x, const int32_t* row, bf16* out, int cols) {
+  start_after_previous();
   const uint4* from = reinterpret_cast<const uint4*>(x + static_cast<int64_t>(row[blockIdx.x]) * cols);
   uint4* to = reinterpret_cast<uint4*>(out + static_cast<int64_t>(blockIdx.x) * cols);
   for (int i = threadIdx.x; i < cols / kVector; i += blockDim.x) to[i] = from[i];
 }
 
 __global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t region_bytes, int64_t block_bytes) {
+  start_after_previous();
   uint8_t* region = base + blockIdx.y * region_bytes;
   const uint4* from = reinterpret_cast<const uint4*>(region + pairs[2 * blockIdx.x] * block_bytes);
   uint4* to = reinterpret_cast<uint4*>(region + pairs[2 * blockIdx.x + 1] * block_bytes);

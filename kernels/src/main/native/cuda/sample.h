@@ -8,10 +8,10 @@ namespace quire::cuda {
 
 /// token[r] = the lowest index of the largest of logits[r, :]; -1 where a logit is NaN or +infinite, or none is finite.
 struct GreedyArgs {
-  const float* logits;  // [rows, vocab], vocab % 4 == 0
+  const float* logits;  // [rows, stride]
   int32_t* token;       // [rows]
   uint64_t* workspace;  // greedy_workspace(rows, vocab)
-  int32_t rows, vocab;
+  int32_t rows, vocab, stride;  // stride % 4 == 0, at least vocab
 };
 cudaError_t greedy(const GreedyArgs& args, cudaStream_t stream);
 int64_t greedy_workspace(int rows, int vocab);

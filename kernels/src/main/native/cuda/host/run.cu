@@ -144,7 +144,7 @@ cudaError_t run_gated(const Run& run, const Operation& op) {
 
 cudaError_t run_greedy(const Run& run, const QrSample& a) {
   if (!run.greedy) return cudaSuccess;
-  return greedy({at<float>(a.logits), run.workspace.tokens.at<int32_t>(), run.workspace.choices.at<uint64_t>(), run.step.logits, a.vocab},
+  return greedy({at<float>(a.logits), run.workspace.tokens.at<int32_t>(), run.workspace.choices.at<uint64_t>(), run.step.logits, a.vocab, a.vocab},
                 run.stream);
 }
 

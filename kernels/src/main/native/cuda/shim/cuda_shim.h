@@ -169,23 +169,33 @@ inline bool open_barrier(unsigned from, unsigned to, Wait reason) {
   return some;
 }
 
-inline void run_block(unsigned threads, const std::vector<unsigned>& order) {
+/// Resumes the threads of [from, to) that wait for nothing, once each; whether there were any.
+inline bool run_threads(unsigned from, unsigned to, const std::vector<unsigned>& order, unsigned& left) {
+  bool some = false;
+  for (unsigned t : order) {
+    if (t < from || t >= to) continue;
+    Fiber& fiber = machine.fibers[t];
+    if (fiber.done || fiber.wait != Wait::kNone) continue;
+    resume(t);
+    some = true;
+    if (fiber.done) left--;
+  }
+  return some;
+}
+
+/// In order 0 all warps go side by side, from exchange to exchange. In the others a warp runs on alone as far as the
+/// block's barrier: what it should have waited for, the others have not done.
+inline void run_block(unsigned threads, const std::vector<unsigned>& order, int kind) {
   for (unsigned t = 0; t < threads; t++) prepare(machine.fibers[t]);
+  const unsigned together = kind == 0 ? threads : kWarp;
   for (unsigned left = threads; left > 0;) {
     bool progress = false;
     for (unsigned first : order) {
-      // A warp runs on alone as far as the block's barrier: what others must have done before, they have not.
-      const unsigned from = first / kWarp * kWarp, to = std::min(from + kWarp, threads);
+      if (first % together != 0) continue;
+      const unsigned last = std::min(first + together, threads);
       for (bool on = true; on;) {
-        on = false;
-        for (unsigned t : order) {
-          Fiber& fiber = machine.fibers[t];
-          if (t < from || t >= to || fiber.done || fiber.wait != Wait::kNone) continue;
-          resume(t);
-          progress = on = true;
-          if (fiber.done) left--;
-        }
-        on |= open_barrier(from, to, Wait::kWarp);
+        on = run_threads(first, last, order, left);
+        for (unsigned w = first; w < last; w += kWarp) on |= open_barrier(w, std::min(w + kWarp, threads), Wait::kWarp);
         progress |= on;
       }
     }
@@ -194,11 +204,14 @@ inline void run_block(unsigned threads, const std::vector<unsigned>& order) {
   }
 }
 
-inline std::vector<unsigned> thread_order(unsigned threads) {
+inline int wanted_order() {
+  const char* wanted = getenv("SHIM_ORDER");
+  return wanted != nullptr ? atoi(wanted) : 0;
+}
+
+inline std::vector<unsigned> thread_order(unsigned threads, int kind) {
   std::vector<unsigned> order(threads);
   for (unsigned t = 0; t < threads; t++) order[t] = t;
-  const char* wanted = getenv("SHIM_ORDER");
-  const int kind = wanted != nullptr ? atoi(wanted) : 0;
   if (kind == 1) std::reverse(order.begin(), order.end());
   if (kind > 1) std::shuffle(order.begin(), order.end(), std::mt19937(static_cast<unsigned>(kind)));
   return order;
@@ -215,7 +228,8 @@ void launch(dim3 grid, dim3 block, size_t shared_bytes, Body body) {
   machine.block_size = block;
   machine.grid_size = grid;
   if (machine.fibers.size() < threads) machine.fibers.resize(threads);
-  const std::vector<unsigned> order = thread_order(threads);
+  const int kind = wanted_order();
+  const std::vector<unsigned> order = thread_order(threads, kind);
   const size_t words = (shared_bytes + 7) / 8;
   for (unsigned z = 0; z < grid.z; z++) {
     for (unsigned y = 0; y < grid.y; y++) {
@@ -223,7 +237,7 @@ void launch(dim3 grid, dim3 block, size_t shared_bytes, Body body) {
         machine.block = {x, y, z};
         machine.shared.reset(new uint64_t[words + 2]);  // anew, so that address sanitizers see its end
         memset(machine.shared.get(), 0xFF, (words + 2) * 8);
-        run_block(threads, order);
+        run_block(threads, order, kind);
       }
     }
   }
@@ -274,7 +288,5 @@ using std::max;
 using std::min;
 
 #define DYN_SMEM(T, name) T* name = reinterpret_cast<T*>(shim::shared_memory())
-#define LAUNCH(kernel, grid, block, smem, stream, ...) \
-  ((void)(stream), shim::launch(grid, block, smem, [=] { kernel(__VA_ARGS__); }))
 
 #endif

@@ -156,7 +156,9 @@ void attention_cases() {
       {"prefill of group 7", 7, 1, 64, 16, 0, 0, 512, {{0, 40, 65}}},
       {"prefill of group 1", 1, 1, 64, 16, 0, 0, 512, {{0, 130, 150}}},
       {"prefill with a window", 4, 1, 64, 16, 24, 0, 512, {{0, 50, 140}}},
-      {"prefill with a window and splits", 4, 1, 64, 16, 200, 0, 64, {{0, 50, 300}}},
+      {"prefill with a window in splits", 4, 1, 64, 16, 200, 0, 64, {{0, 50, 300}}},
+      {"prefill in odd splits", 4, 1, 64, 16, 0, 0, 48, {{0, 20, 260}}},
+      {"rows that fill a bucket", 4, 1, 64, 16, 0, 0, 64, {{0, 1, 70}, {0, 0, 0}, {0, 1, 20}}},
       {"prefill with a cap", 4, 1, 64, 16, 0, 5, 512, {{0, 20, 40}}},
       {"prefill in splits", 4, 1, 64, 16, 0, 0, 64, {{0, 18, 260}}},
       {"prefill of D 80", 4, 1, 80, 16, 0, 0, 512, {{0, 20, 70}}},
@@ -167,6 +169,10 @@ void attention_cases() {
   };
   uint64_t seed = 1;
   for (const Scene& scene : scenes) run(scene, seed++);
+  const bool refused = !attention_supports(256, 1, 64) && !attention_supports(8, 3, 64) && !attention_supports(4, 4, 72);
+  const bool planned = plan_attention({{0, 9, 9}}, 256, 1, 64, 0, 64, 64).prefill.empty() &&
+                       plan_attention({{0, 1, 0}}, 4, 1, 64, 0, 64, 64).merges.empty();
+  check("attention of heads that are not supported, and of nothing", refused && planned ? 0 : 1, 0);
 }
 
 }  // namespace cuda_cases

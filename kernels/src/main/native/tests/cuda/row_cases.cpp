@@ -151,6 +151,14 @@ void move_cases() {
   Device<int32_t> pairs(std::vector<int32_t>{1, 4, 1, 0});
   require(copy_blocks(base.data(), pairs.data(), 2, 240, 48, 2, nullptr), "copy blocks");
   check("copy blocks", base.host() == moved ? 0 : 1, 0);
+
+  // A step may have no rows for an operation.
+  Device<float> ones(std::vector<float>(static_cast<size_t>(cols), 1));
+  require(embed({d_table.data(), WeightFormat::kBf16, out.data(), d_token.data(), 0, cols, 1}, nullptr), "embed of nothing");
+  require(gather_rows(out.data(), d_rows.data(), gathered.data(), 0, cols, nullptr), "gather of nothing");
+  require(rms_norm({out.data(), nullptr, ones.data(), gathered.data(), 0, cols, 1e-5f}, nullptr), "norm of nothing");
+  require(gated({out.data(), gathered.data(), 0, 8, 0}, nullptr), "gate of nothing");
+  require(copy_blocks(base.data(), pairs.data(), 0, 240, 48, 2, nullptr), "no blocks to copy");
 }
 
 }  // namespace
