@@ -28,5 +28,5 @@ VOLUME /cache
 EXPOSE 8000
 HEALTHCHECK --start-period=5m --interval=10s --timeout=5s CMD ["bash", "/opt/quire/health.sh"]
 ENTRYPOINT ["/opt/java/bin/java", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", \
-    "-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp", "/opt/quire/lib/*", "dev.quire.server.Main", "serve", \
+    "-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1", "-cp", "/opt/quire/lib/*", "dev.quire.server.Main", "serve", \
     "--host", "0.0.0.0"]

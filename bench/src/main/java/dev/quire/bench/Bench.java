@@ -1,6 +1,5 @@
 package dev.quire.bench;
 
-import dev.quire.server.ops.LogProvider;
 import java.util.Arrays;
 import java.util.stream.Stream;
 import picocli.CommandLine;
@@ -38,7 +37,6 @@ public final class Bench {
 
     /** Runs a command; exit code 1 when it failed, 2 for a bad command line. */
     public static void main(String[] arguments) {
-        LogProvider.install();
         System.exit(commandLine().execute(withCommand(arguments)));
     }
 
