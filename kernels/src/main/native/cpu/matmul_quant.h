@@ -350,15 +350,11 @@ static void quant_block(const TileWork& work, int64_t tile, int64_t row, int n) 
   const int64_t code = (block * kRowBlock + in_block) * kGroup;
   RowView x = {q.codes + code, kHigh ? q.low + code : nullptr, nullptr,
                T::minima ? nullptr : starts + block * 2 * kRowBlock + in_block, nullptr};
-  if constexpr (T::pairs) {
-    x.factors = q.pair_scales + block / 2 * kRowBlock + in_block;
-    x.pairs = q.pairs + block / 2 * 4 * kRowBlock + in_block;
-  } else {
-    x.factors = q.factors + block * 3 * kRowBlock + in_block;
-  }
   F acc[kRows];
   const uint8_t* packed = part.data + tile * part.tile.bytes;
   if constexpr (T::pairs) {
+    x.factors = q.pair_scales + block / 2 * kRowBlock + in_block;
+    x.pairs = q.pairs + block / 2 * 4 * kRowBlock + in_block;
     tile_pairs<T, kHigh, kRows>(packed, x, (groups + 1) / 2, acc);
     if constexpr (T::minima) {
       const F units = load((const float*)(packed + part.tile.units));
@@ -366,6 +362,7 @@ static void quant_block(const TileWork& work, int64_t tile, int64_t row, int n) 
       QR_UNROLL for (int r = 0; r < kRows; r++) acc[r] = mul(acc[r], units);
     }
   } else {
+    x.factors = q.factors + block * 3 * kRowBlock + in_block;
     tile_rows<T, kHigh, kRows>(packed, x, groups, acc);
   }
   for (int r = 0; r < n; r++) write_tile(work, tile, row + r, acc[r]);

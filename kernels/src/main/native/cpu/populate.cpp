@@ -1,5 +1,4 @@
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -19,11 +18,7 @@ constexpr uint64_t kStride = 2u << 20;
 }  // namespace
 
 Populator::Populator(uint64_t base, uint64_t bytes) : base_(base), bytes_(bytes) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  running_ = pthread_create(&thread_, nullptr, thread_main, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  running_ = start_thread(&thread_, thread_main, this);
 }
 
 Populator::~Populator() {

@@ -72,24 +72,27 @@ bool Scratch::reserve(int64_t bytes) {
   return data_ != nullptr;
 }
 
-bool Pool::start(int threads) {
-  workers_ = std::make_unique<Worker[]>(static_cast<size_t>(threads));
-  // Signals belong to the threads of the host program; a worker must never run one of its handlers.
+bool start_thread(pthread_t* thread, void* (*main)(void*), void* argument) {
+  // Signals belong to the threads of the host program; one of ours must never run one of its handlers.
   sigset_t all, before;
   sigfillset(&all);
   // A fault must reach the host's handler, which says where it was; blocked, it ends the process without a word.
   for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  const bool started = pthread_create(thread, nullptr, main, argument) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+bool Pool::start(int threads) {
+  workers_ = std::make_unique<Worker[]>(static_cast<size_t>(threads));
   int started = 0;
   count_ = threads;
   for (; started < threads; started++) {
     workers_[started].pool = this;
     workers_[started].index = started;
-    if (pthread_create(&workers_[started].thread, nullptr, thread_main, &workers_[started]) != 0) {
-      break;
-    }
+    if (!start_thread(&workers_[started].thread, thread_main, &workers_[started])) break;
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (started == threads) return true;
   count_ = started;
   stop();

@@ -93,6 +93,9 @@ class Pool {
   alignas(64) Signal finished_;
 };
 
+/// Starts a thread that no signal of the host program reaches, but for faults; false when there can be no further one.
+bool start_thread(pthread_t* thread, void* (*main)(void*), void* argument);
+
 /// Physical cores that this process may use: affinity mask, siblings counted once, limited by the cgroup's quota.
 int usable_cores();
 

@@ -45,7 +45,7 @@ void launch(void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_byte
   shim::launch(grid, block, shared_bytes, [=] { kernel(static_cast<Wanted>(given)...); });
 }
 #else
-/// Whether a kernel may begin while the one before it ends, as far as wait_for_previous: from compute capability 9 on.
+/// Whether a kernel may begin while the one before it ends, as far as start_after_previous: from compute capability 9 on.
 inline bool overlaps_launches() {
   static const bool can = [] {
     int device = 0, major = 0;

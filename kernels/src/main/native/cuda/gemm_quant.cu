@@ -27,10 +27,8 @@ __device__ __forceinline__ void dequantised(uint32_t (&a)[2][4], const QuantTile
     tile.operands(quants, group, step);
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      const float2 factor = i % 2 == 0 ? upper : lower;
-      constexpr float kOffset = QuantTile<kFormat>::kOffset;
-      a[step][i] = pack_bf16(fmaf(low_float(quants[i]) - kOffset, factor.x, factor.y),
-                             fmaf(high_float(quants[i]) - kOffset, factor.x, factor.y));
+      const float2 weights = weights_of<kFormat>(quants[i], i % 2 == 0 ? upper : lower);
+      a[step][i] = pack_bf16(weights.x, weights.y);
     }
   }
 }

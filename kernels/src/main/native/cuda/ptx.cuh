@@ -105,11 +105,10 @@ void cp_async_wait() {
 inline uint4 load_early(const void* from) { return *static_cast<const uint4*>(from); }
 /// The same for what is read once: it need not stay in the first cache.
 inline uint4 load_streaming(const void* from) { return *static_cast<const uint4*>(from); }
-/// The next kernel may be launched: it runs up to its wait_for_previous.
-inline void let_next_start() {}
-/// The kernels before this one have ended and what they wrote is here. Every thread calls it, before it reads what they
-/// wrote, writes anything or returns.
-inline void wait_for_previous() {}
+/// Returns when the kernels before this one have ended and what they wrote is here; only then may the next one begin, so
+/// that one waits at a time: more would hold registers and shared memory for nothing. Every thread of every kernel calls
+/// it, before it reads what others wrote, writes anything or returns.
+inline void start_after_previous() {}
 
 #else
 
@@ -188,24 +187,14 @@ __device__ __forceinline__ uint4 load_streaming(const void* from) {
   return v;
 }
 
-__device__ __forceinline__ void let_next_start() {
+__device__ __forceinline__ void start_after_previous() {
 #if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
-__device__ __forceinline__ void wait_for_previous() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
 
 #endif
-
-/// In this order one kernel waits at a time: more of them would hold registers and shared memory for nothing.
-__device__ __forceinline__ void start_after_previous() {
-  wait_for_previous();
-  let_next_start();
-}
 
 __device__ __forceinline__ float to_float(bf16 value) { return bits_to_float(static_cast<uint32_t>(value.bits) << 16); }
 /// The halves of a packed pair.

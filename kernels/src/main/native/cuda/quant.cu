@@ -53,9 +53,9 @@ __global__ void dequantise_kernel(const uint8_t* weight, bf16* out, int k) {
       float values[8];
 #pragma unroll
       for (int i = 0; i < 4; i++) {  // columns 4 step + 2 (pair / 2)
-        const uint32_t pair = pairs[i / 2][i % 2 * 2 + half];
-        values[2 * i] = fmaf(low_float(pair) - QuantTile<kFormat>::kOffset, factor.x, factor.y);
-        values[2 * i + 1] = fmaf(high_float(pair) - QuantTile<kFormat>::kOffset, factor.x, factor.y);
+        const float2 weights = weights_of<kFormat>(pairs[i / 2][i % 2 * 2 + half], factor);
+        values[2 * i] = weights.x;
+        values[2 * i + 1] = weights.y;
       }
       const int row = blockIdx.y * kTileRows + lane / 4 + half * 8;
       store8(out + static_cast<int64_t>(row) * k + blockIdx.x * kTileColumns + group * kGroup + lane % 4 * 8, values);

@@ -80,6 +80,13 @@ struct QuantTile<WeightFormat::kInt8> {
   }
 };
 
+/// The weights of a pair of codes.
+template <WeightFormat kFormat>
+__device__ __forceinline__ float2 weights_of(uint32_t pair, float2 factor) {
+  return make_float2(fmaf(low_float(pair) - QuantTile<kFormat>::kOffset, factor.x, factor.y),
+                     fmaf(high_float(pair) - QuantTile<kFormat>::kOffset, factor.x, factor.y));
+}
+
 }  // namespace quire::cuda
 
 #endif

@@ -23,6 +23,7 @@ __global__ void embed_kernel(EmbedArgs a) {
 /// A thread takes the 8 columns that one lane holds of a tile's row.
 template <WeightFormat kFormat>
 __global__ void embed_tiles_kernel(EmbedArgs a) {
+  start_after_previous();
   using Tile = QuantTile<kFormat>;
   const int t = blockIdx.x, token = a.token[t], row = token % kTileRows, half = row / 8;
   const uint8_t* tiles = static_cast<const uint8_t*>(a.weight) + static_cast<int64_t>(token / kTileRows) * (a.cols / kTileColumns) * Tile::kBytes;
@@ -38,9 +39,9 @@ __global__ void embed_tiles_kernel(EmbedArgs a) {
       tile.operands(pairs, group, step);
 #pragma unroll
       for (int i = 0; i < 2; i++) {
-        const uint32_t pair = pairs[2 * i + half];
-        values[4 * step + 2 * i] = fmaf(low_float(pair) - Tile::kOffset, factor.x, factor.y) * a.scale;
-        values[4 * step + 2 * i + 1] = fmaf(high_float(pair) - Tile::kOffset, factor.x, factor.y) * a.scale;
+        const float2 weights = weights_of<kFormat>(pairs[2 * i + half], factor);
+        values[4 * step + 2 * i] = weights.x * a.scale;
+        values[4 * step + 2 * i + 1] = weights.y * a.scale;
       }
     }
     store8(a.out + static_cast<int64_t>(t) * a.cols + column, values);

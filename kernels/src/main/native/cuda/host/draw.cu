@@ -32,16 +32,13 @@ bool Drawing::greedy(const Program& program, const QrStep& step) {
 
 /// The rows that are sampled, each once.
 int Drawing::copy_logits(const QrSample& op, cudaStream_t stream) {
-  rows_.clear();
+  samples_.assign(step_->samples, step_->samples + step_->n_samples);
   used_.clear();
-  for (int32_t s = 0; s < step_->n_samples; s++) {
-    rows_.push_back({step_->samples[s]});
-    used_.push_back(step_->samples[s].row);
-  }
+  for (const QrSampleRow& sample : samples_) used_.push_back(sample.row);
   std::sort(used_.begin(), used_.end());
   used_.erase(std::unique(used_.begin(), used_.end()), used_.end());
-  for (Row& row : rows_) {
-    row.sample.row = static_cast<int32_t>(std::lower_bound(used_.begin(), used_.end(), row.sample.row) - used_.begin());
+  for (QrSampleRow& sample : samples_) {
+    sample.row = static_cast<int32_t>(std::lower_bound(used_.begin(), used_.end(), sample.row) - used_.begin());
   }
   const uint64_t row_bytes = static_cast<uint64_t>(op.vocab) * sizeof(float);
   bool grew = false;
@@ -80,7 +77,7 @@ void Drawing::finish(Pool& pool) {
     return;
   }
   QrStep step = *step_;
-  step.samples = &rows_.data()->sample;
+  step.samples = samples_.data();
   int level = 0;
   const DrawJob job = {pool, *kernels_for(QR_ISA_AUTO, &level), op_, step};
   for (int i = 0; i < pool.threads(); i++) {

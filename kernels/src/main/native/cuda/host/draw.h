@@ -10,10 +10,6 @@
 namespace quire::cuda {
 
 class Drawing {
-  struct Row {
-    QrSampleRow sample;
-  };
-
  public:
   /// Whether each sample of the step is the token of the largest logit and nothing else is asked.
   static bool greedy(const Program& program, const QrStep& step);
@@ -26,7 +22,7 @@ class Drawing {
   const QrStep* step_ = nullptr;
   bool greedy_ = false;
   QrSample op_ = {};          // on the logits of the host
-  std::vector<Row> rows_;     // of the step, with rows of those
+  std::vector<QrSampleRow> samples_;  // of the step, with rows of those
   std::vector<int32_t> used_;
   PinnedBuffer tokens_, logits_;
 

@@ -76,8 +76,7 @@ int check_supported(int index, const Operation& op) {
 }  // namespace
 
 bool AttentionShape::tiled() const {
-  const bool compiled = with_head_dim(head_dim, [](auto) { return cudaSuccess; }) == cudaSuccess;
-  return compiled && heads / kv_heads <= kDecodeRows;
+  return attention_supports(heads, kv_heads, head_dim) && heads / kv_heads <= kDecodeRows;
 }
 
 bool Program::is(const QrOp* ops, int32_t n) const {

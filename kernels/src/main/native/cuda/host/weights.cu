@@ -39,16 +39,8 @@ void pack_plain_rows(const PackJob& job, int64_t first, int64_t rows, uint8_t* o
 /// Q4_0: q * d - 8 d; Q4_1: q * d + m; Q8_0: q * d. Minus eight times a half is exact as a half, save beyond its range,
 /// where no weight is.
 uint16_t minus_eight(uint16_t half) {
-  const int exponent = half >> 10 & 31;
-  if ((half & 0x7fff) == 0) return 0;
-  if (exponent == 0) {  // subnormal: value = mantissa * 2^-24
-    int mantissa = (half & 1023) << 3, shift = 0;
-    if (mantissa < 1024) return static_cast<uint16_t>((~half & 0x8000) | mantissa);
-    while (mantissa >= 2048) mantissa >>= 1, shift++;
-    return static_cast<uint16_t>((~half & 0x8000) | (1 + shift) << 10 | (mantissa & 1023));
-  }
-  if (exponent >= 28) return static_cast<uint16_t>((~half & 0x8000) | 0x7bff);
-  return static_cast<uint16_t>((~half & 0x8000) | ((half & 0x7fff) + (3 << 10)));
+  constexpr float kMost = 65504;
+  return quire::float_to_f16(std::clamp(-8 * quire::f16_to_float(half), -kMost, kMost));
 }
 
 void pack_tiles_of_rows(const PackJob& job, int64_t first, uint8_t* out) {

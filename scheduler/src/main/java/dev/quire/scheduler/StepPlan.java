@@ -43,7 +43,6 @@ final class StepPlan implements StepBuilder {
     private final Admission admission;
     private boolean moved;
     private long number;
-    private int budget;
     private int tokensLeft;
     private int rowsLeft;
     private int drawsLeft;
@@ -73,8 +72,7 @@ final class StepPlan implements StepBuilder {
         holdNanos = 0;
         guessing = 0;
         guesses = 0;
-        budget = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
-        tokensLeft = budget;
+        tokensLeft = Math.min(state.config.maxBatchedTokens(), state.limits.maxTokens());
         rowsLeft = Math.min(state.config.maxSequences(), state.limits.maxSequences());
         drawsLeft = state.limits.maxDraws();
         extrasLeft = state.limits.maxExtras();
@@ -238,7 +236,7 @@ final class StepPlan implements StepBuilder {
     private int chunkLeft() {
         if (chunk < 0) {
             chunk = cost.chunk(singles > 0 ? singles : awaited(), newcomers(), tokensLeft);
-            int over = (budget - tokensLeft + chunk) % ROWS_TOGETHER;
+            int over = (tokens() + chunk) % ROWS_TOGETHER;
             chunk -= over * ROWS_TOGETHER <= chunk ? over : 0;
         }
         return chunk - promptTokens;
