@@ -23,18 +23,23 @@ bool same_rows(const Prepared& a, const Prepared& b) {
   return ((a.op->flags ^ b.op->flags) & QR_ROWS_LOGITS) == 0;
 }
 
+bool wholly_quantised(const LinearJob& job) {
+  return std::all_of(job.parts, job.parts + job.n_parts, [](const LinearPart& p) { return p.format->code_bits != 0; });
+}
+
 /// Whether a linear operation takes the `cols` columns at `out` in quantised form.
 bool takes(const Prepared& linear, uint64_t out, int cols) {
   return is(linear, QR_OP_LINEAR) && linear.linear.quantised && linear.linear.rows > 0 &&
          reinterpret_cast<uint64_t>(linear.linear.x) == out && linear.linear.in_cols == cols;
 }
 
+/// The same, and nothing else of it: the columns themselves need not be written.
+bool takes_only_codes(const Prepared& linear, uint64_t out, int cols) {
+  return takes(linear, out, cols) && wholly_quantised(linear.linear);
+}
+
 /// Columns of x that are quantised together.
 int columns_of_scale(const LinearJob& job) { return job.paired ? 2 * kGroup : kGroup; }
-
-bool wholly_quantised(const LinearJob& job) {
-  return std::all_of(job.parts, job.parts + job.n_parts, [](const LinearPart& p) { return p.format->code_bits != 0; });
-}
 
 void fuse_norm(Prepared& norm, Prepared& linear, int threads) {
   const QrRmsNorm& a = args_of<QrRmsNorm>(norm);
@@ -52,7 +57,8 @@ void fuse_norm(Prepared& norm, Prepared& linear, int threads) {
 
 void fuse_attention(Prepared& attention, Prepared& linear) {
   const QrAttention& a = *attention.attention.op;
-  if ((linear.op->flags & QR_ROWS_LOGITS) != 0 || !takes(linear, a.out, a.heads * a.head_dim)) return;
+  if ((linear.op->flags & QR_ROWS_LOGITS) != 0) return;
+  if (!takes_only_codes(linear, a.out, a.heads * a.head_dim)) return;
   if (a.head_dim % columns_of_scale(linear.linear) != 0) return;
   attention.attention.feeds = &linear.linear;
   linear.fed = true;
@@ -74,7 +80,7 @@ void fuse_gate(Prepared& linear, Prepared& gated) {
 /// What the gate gives goes on to the linear operation behind it.
 void fuse_gate_out(Prepared& linear, Prepared& next) {
   const QrGated& a = *linear.linear.gate;
-  if (!same_rows(linear, next) || !takes(next, a.out, a.inner)) return;
+  if (!same_rows(linear, next) || !takes_only_codes(next, a.out, a.inner)) return;
   if (linear.linear.gate_columns < columns_of_scale(next.linear)) return;
   linear.linear.feeds = &next.linear;
   next.fed = true;

@@ -10,7 +10,8 @@ int main(int argc, char** argv) {
     void (*run)();
   } groups[] = {{"boundary", conformance::boundary_cases}, {"linear", conformance::linear_cases},
                 {"rows", conformance::row_cases},          {"rope", conformance::rope_cases},
-                {"attention", conformance::attention_cases}, {"sample", conformance::sample_cases}};
+                {"attention", conformance::attention_cases}, {"fuse", conformance::fuse_cases},
+                {"sample", conformance::sample_cases}};
   for (const auto& group : groups) {
     bool wanted = argc == 1;
     for (int i = 1; i < argc; i++) wanted = wanted || strcmp(argv[i], group.name) == 0;

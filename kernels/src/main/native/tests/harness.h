@@ -96,6 +96,7 @@ void row_cases();
 void rope_cases();
 void attention_cases();
 void sample_cases();
+void fuse_cases();
 void boundary_cases();
 
 }  // namespace conformance
