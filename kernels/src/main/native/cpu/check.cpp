@@ -146,6 +146,10 @@ int check_positions(int index, int32_t block_tokens, const QrStep& s) {
       if (s.position[t] / block_tokens >= s.table_stride) {
         return fail(QR_INVALID, "operation %d: attention: position %d is beyond the block table", index, s.position[t]);
       }
+      if (t > s.query_start[b] && s.position[t] != s.position[t - 1] + 1) {
+        return fail(QR_INVALID, "operation %d: attention: position %d of sequence %d follows %d", index, s.position[t], b,
+                    s.position[t - 1]);
+      }
     }
   }
   return QR_OK;

@@ -10,7 +10,8 @@ namespace quire {
 int check_step(const QrStep& step);
 /// The operands of operation `index` among themselves.
 int check_operands(int index, const QrOp& op);
-/// What operation `index` asks of a step: tokens below vocab, positions within the block table, sound samples.
+/// What operation `index` asks of a step: tokens below vocab, positions one by one within the block table, sound
+/// samples.
 int check_tokens(int index, int64_t vocab, const QrStep& step);
 int check_positions(int index, int32_t block_tokens, const QrStep& step);
 int check_samples(int index, int32_t vocab, const QrStep& step);

@@ -118,7 +118,7 @@ typedef struct {
 /* QR_OP_ATTENTION: causal softmax attention of each token over the cached context of its sequence.
    Token t of sequence b (query_start[b] <= t < query_start[b+1]) has absolute position[t] and sees positions
    [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. scale > 0.
-   On CUDA the positions of a sequence's tokens are consecutive.
+   The positions of a sequence's tokens are consecutive.
    With a BF16 cache the queries and the weights of the positions are rounded to BF16 too; sums are in F32. */
 typedef struct {
   uint64_t q, out, k_cache, v_cache;

@@ -76,6 +76,15 @@ void bad_lists() {
   QrStep view = step.view();
   view.size = 8;
   refused(rig.run(QR_OP_SAMPLE, 0, &sample, view), QR_INVALID, "step of another size");
+  Floats cache(32 * 16 * 4);
+  const QrAttention attention = {x.address(), out.address(), cache.address(), cache.address(), 1, 1, 4, QR_F32, 16, 4, 1, 0};
+  StepData back;
+  back.token = back.slot = {0, 0};
+  back.position = {500, 5};
+  back.query_start = {0, 2};
+  back.table_stride = 32;
+  for (int i = 0; i < 32; i++) back.blocks.push_back(i);
+  refused(rig.run(QR_OP_ATTENTION, 0, &attention, back.view()), QR_INVALID, "a sequence that goes back");
   QrGatherRows gather = {x.address(), out.address(), 16, 0};
   check(rig.run(QR_OP_GATHER_ROWS, 0, &gather, StepData::rows(0).view()) == QR_OK, "a step of nothing runs");
 }
