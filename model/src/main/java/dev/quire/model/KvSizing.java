@@ -41,7 +41,13 @@ final class KvSizing {
         return asked == 0 ? config.maxPositions() : asked;
     }
 
-    /** @throws IllegalArgumentException when not even one sequence of {@code maxModelLen} fits */
+    /**
+     * The size: what was asked for, or what is sensible.
+     *
+     * @param available bytes that may still be taken; empty where nobody knows
+     * @throws IllegalArgumentException when not even one sequence of {@code maxModelLen} fits, or more was asked for than
+     *     is available
+     */
     static KvConfig size(KvStore.Shape shape, LoadOptions options, int maxModelLen, OptionalLong available) {
         long block = shape.blockBytes(options.blockTokens());
         long perSequence = Math.ceilDiv(maxModelLen, options.blockTokens());
@@ -52,6 +58,10 @@ final class KvSizing {
             long one = Math.multiplyExact(block, perSequence);
             long ceiling = Math.min(CEILING, Math.multiplyExact(block, POSITIONS / options.blockTokens()));
             bytes = Math.min(Math.min(share, wanted), Math.max(ceiling, one));
+        } else if (available.isPresent() && bytes > available.getAsLong()) {
+            // The whole cache is populated soon after the start: what is not there would end the process then.
+            throw new IllegalArgumentException("kv-cache-memory-bytes is " + bytes + ", but this process may take "
+                    + available.getAsLong() + " more");
         }
         long blocks = Math.min(bytes / block, Math.min(MAX_BLOCKS, Integer.MAX_VALUE / options.blockTokens()));
         if (blocks < perSequence) {

@@ -24,7 +24,7 @@ class KvSizingTest {
 
     @Test
     void takesWhatWasAskedForAndNoMore() {
-        assertThat(blocks(BLOCK * 10 + BLOCK - 1, 8, 0)).isEqualTo(10);
+        assertThat(blocks(BLOCK * 10 + BLOCK - 1, 8, BLOCK * 11)).isEqualTo(10);
     }
 
     @Test
@@ -37,18 +37,29 @@ class KvSizingTest {
     @Test
     void claimsNoMorePositionsThanABusySmallServerFills() {
         assertThat(blocks(0, 1 << 14, 1L << 50)).isEqualTo(KvSizing.POSITIONS / 16);
-        assertThat(blocks(BLOCK * 5000, 8, 0)).isEqualTo(5000);
+        assertThat(blocks(BLOCK * 5000, 8, BLOCK * 5000)).isEqualTo(5000);
         KvConfig one = KvSizing.size(SHAPE, options(0, 8), 4 * KvSizing.POSITIONS, OptionalLong.of(1L << 50));
         assertThat(one.blocks()).isEqualTo(4 * KvSizing.POSITIONS / 16);
     }
 
     @Test
     void refusesACacheTooSmallForOneSequenceAndSaysWhatToSet() {
-        assertThatThrownBy(() -> blocks(BLOCK * 6, 8, 0))
+        assertThatThrownBy(() -> blocks(BLOCK * 6, 8, 1L << 40))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("--kv-cache-memory-bytes to at least " + 7 * BLOCK)
                 .hasMessageContaining("--max-model-len to at most 96");
-        assertThatThrownBy(() -> blocks(1, 8, 0)).hasMessageNotContaining("--max-model-len");
+        assertThatThrownBy(() -> blocks(1, 8, 1L << 40)).hasMessageNotContaining("--max-model-len");
+    }
+
+    @Test
+    void refusesACacheLargerThanTheMemoryThatIsLeft() {
+        assertThatThrownBy(() -> blocks(BLOCK * 10, 8, BLOCK * 10 - 1))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("kv-cache-memory-bytes is " + BLOCK * 10 + ", but this process may take " + (BLOCK * 10 - 1)
+                        + " more");
+        assertThat(KvSizing.size(SHAPE, options(BLOCK * 10, 8), 100, OptionalLong.empty())
+                        .blocks())
+                .isEqualTo(10);
     }
 
     @Test
