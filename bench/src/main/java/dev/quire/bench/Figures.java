@@ -34,13 +34,11 @@ record Figures(
         values.put(Metric.OUTPUT_RATE, output / seconds);
         values.put(Metric.TOTAL_RATE, (prompt + output) / seconds);
         values.put(Metric.REQUEST_RATE, samples.size() / seconds);
-        Percentiles ttft = of(samples, Sample::firstToken);
-        put(values, ttft, Metric.TTFT_P50, Metric.TTFT_P95, Metric.TTFT_P99);
-        Percentiles itl = Percentiles.ofNanos(gaps(samples));
-        put(values, itl, Metric.ITL_P50, Metric.ITL_P95, Metric.ITL_P99);
+        put(values, samples, Sample::firstToken, Metric.TTFT_P50, Metric.TTFT_P95, Metric.TTFT_P99);
+        put(values, gaps(samples), Metric.ITL_P50, Metric.ITL_P95, Metric.ITL_P99);
         List<Sample> longer = samples.stream().filter(s -> s.outputTokens() > 1).toList();
-        put(values, of(longer, Sample::perToken), Metric.TPOT_P50, Metric.TPOT_P95, Metric.TPOT_P99);
-        put(values, of(samples, Sample::whole), Metric.E2E_P50, Metric.E2E_P95, Metric.E2E_P99);
+        put(values, longer, Sample::perToken, Metric.TPOT_P50, Metric.TPOT_P95, Metric.TPOT_P99);
+        put(values, samples, Sample::whole, Metric.E2E_P50, Metric.E2E_P95, Metric.E2E_P99);
         int requests = samples.size() + outcome.failures().size();
         if (!slo.isNone()) {
             long good = samples.stream().filter(slo::keptBy).count();
@@ -58,14 +56,24 @@ record Figures(
                 values);
     }
 
-    private static Percentiles of(List<Sample> samples, ToDoubleFunction<Sample> nanos) {
-        return Percentiles.ofNanos(samples.stream().mapToDouble(nanos).toArray());
+    private static void put(
+            Map<Metric, Double> values,
+            List<Sample> samples,
+            ToDoubleFunction<Sample> nanos,
+            Metric p50,
+            Metric p95,
+            Metric p99) {
+        put(values, samples.stream().mapToDouble(nanos).toArray(), p50, p95, p99);
     }
 
-    private static void put(Map<Metric, Double> values, Percentiles from, Metric p50, Metric p95, Metric p99) {
-        values.put(p50, from.p50());
-        values.put(p95, from.p95());
-        values.put(p99, from.p99());
+    /** Where nothing was measured there is no figure: 0 would be the best of all. */
+    private static void put(Map<Metric, Double> values, double[] nanos, Metric p50, Metric p95, Metric p99) {
+        if (nanos.length > 0) {
+            Percentiles from = Percentiles.ofNanos(nanos);
+            values.put(p50, from.p50());
+            values.put(p95, from.p95());
+            values.put(p99, from.p99());
+        }
     }
 
     private static double[] gaps(List<Sample> samples) {

@@ -2,8 +2,9 @@ package dev.quire.bench;
 
 import java.util.Arrays;
 
-/** Nearest-rank percentiles in milliseconds; all 0 when there is nothing to measure. */
+/** Nearest-rank percentiles in milliseconds. */
 record Percentiles(double p50, double p95, double p99) {
+    /** Of at least one number. */
     static Percentiles ofNanos(double[] nanos) {
         double[] sorted = nanos.clone();
         Arrays.sort(sorted);
@@ -11,10 +12,7 @@ record Percentiles(double p50, double p95, double p99) {
     }
 
     private static double rank(double[] sorted, int percent) {
-        if (sorted.length == 0) {
-            return 0;
-        }
         int index = (int) Math.ceil(percent / 100.0 * sorted.length) - 1;
-        return sorted[Math.max(index, 0)] / 1e6;
+        return sorted[index] / 1e6;
     }
 }

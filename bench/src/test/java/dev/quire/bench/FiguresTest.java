@@ -3,6 +3,7 @@ package dev.quire.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
@@ -20,7 +21,6 @@ class FiguresTest {
                 .toArray();
         assertThat(Percentiles.ofNanos(shuffled)).isEqualTo(new Percentiles(100, 190, 198));
         assertThat(Percentiles.ofNanos(new double[] {7 * MS})).isEqualTo(new Percentiles(7, 7, 7));
-        assertThat(Percentiles.ofNanos(new double[0])).isEqualTo(new Percentiles(0, 0, 0));
     }
 
     @Test
@@ -42,6 +42,18 @@ class FiguresTest {
                 .containsEntry(Metric.E2E_P50, 16.0)
                 .containsEntry(Metric.E2E_P95, 20.0)
                 .doesNotContainKey(Metric.GOODPUT_SHARE);
+    }
+
+    @Test
+    void aServerThatFailsIsNotTheFastest() {
+        assertThat(figures(Slo.NONE).values())
+                .containsOnly(
+                        Map.entry(Metric.OUTPUT_RATE, 0.0),
+                        Map.entry(Metric.TOTAL_RATE, 0.0),
+                        Map.entry(Metric.REQUEST_RATE, 0.0));
+        assertThat(figures(Slo.NONE, new Sample(0, new long[] {10 * MS}, 5, 1)).values())
+                .containsKeys(Metric.TTFT_P50, Metric.E2E_P99)
+                .doesNotContainKeys(Metric.ITL_P50, Metric.TPOT_P95);
     }
 
     @Test
