@@ -232,10 +232,12 @@ final class OverheadBench implements Callable<Integer> {
             long nanos = System.nanoTime() - began;
             Map<String, Double> used = ThreadTimes.between(cpuBefore, ThreadTimes.now());
             used.put("clients", cpu(client).minus(clientBefore).toNanos() / 1e9);
-            long events = after[0] - before[0];
-            // Tokens are counted when their request ends; an event carries at least one.
-            long drawn = Math.max(events, after[1] - before[1]);
-            return new Result(drawn, events, nanos, runner.gaps().microsSince(gapsBefore), used);
+            return new Result(
+                    after[1] - before[1],
+                    after[0] - before[0],
+                    nanos,
+                    runner.gaps().microsSince(gapsBefore),
+                    used);
         } finally {
             if (client != null) {
                 client.destroy();

@@ -17,8 +17,8 @@ import java.util.Arrays;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * The clients of {@link OverheadBench}, in a process of their own: one thread that keeps many streams open, counts the
- * events that come and adds up the tokens that the server says it sent. Answers every line on standard input with the
+ * The clients of {@link OverheadBench}, in a process of their own: one thread that keeps many streams open, and counts the
+ * events that come and the tokens in them: one each, and when an answer has ended as many as the server says. Answers every line on standard input with the
  * counts so far; ends with the input.
  */
 final class StreamCounter {
@@ -35,6 +35,8 @@ final class StreamCounter {
     private static final class Unread {
         final byte[] bytes = new byte[LONGEST_EVENT];
         final ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        /** Events of the answer that is coming. */
+        int events;
     }
 
     StreamCounter(String path, String body) throws IOException {
@@ -94,7 +96,7 @@ final class StreamCounter {
             if (channel.read(unread.buffer) < 0) {
                 throw new EOFException("the server closed a connection");
             }
-            int taken = take(channel, unread.bytes, unread.buffer.position());
+            int taken = take(channel, unread, unread.buffer.position());
             unread.buffer.flip().position(taken);
             unread.buffer.compact();
         } catch (IOException e) {
@@ -103,11 +105,12 @@ final class StreamCounter {
     }
 
     /** Counts the events that are complete; returns where the next one begins. */
-    private int take(SocketChannel channel, byte[] bytes, int end) throws IOException {
+    private int take(SocketChannel channel, Unread unread, int end) throws IOException {
+        byte[] bytes = unread.bytes;
         int start = 0;
         for (int i = 1; i < end; i++) {
             if (bytes[i] == '\n' && bytes[i - 1] == '\n') {
-                event(channel, bytes, start, i - 1);
+                event(channel, unread, start, i - 1);
                 start = i + 1;
                 i++;
             }
@@ -115,13 +118,17 @@ final class StreamCounter {
         return start;
     }
 
-    private void event(SocketChannel channel, byte[] bytes, int start, int end) throws IOException {
+    private void event(SocketChannel channel, Unread unread, int start, int end) throws IOException {
+        byte[] bytes = unread.bytes;
         if (endsWith(bytes, start, end, DONE)) {
             channel.write(ByteBuffer.wrap(request)); // a new stream on the same connection
         } else if (bytes[end - 1] == '}' && bytes[end - 2] == '}') {
-            tokens.add(usage(bytes, start, end));
+            tokens.add(usage(bytes, start, end) - unread.events);
+            unread.events = 0;
         } else {
             events.increment();
+            tokens.increment(); // until the server says how many there were
+            unread.events++;
         }
     }
 

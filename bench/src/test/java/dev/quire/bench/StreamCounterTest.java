@@ -55,13 +55,22 @@ class StreamCounterTest {
 
     /** A stream with one event a token, as {@code SseStream} sends it, in pieces of so many bytes. */
     private static void stream(Socket connection, int events, int tokens, int piece) throws IOException {
+        StringBuilder text = beginning(events);
+        String usage = "{\"prompt_tokens\":90,\"completion_tokens\":" + tokens + ",\"total_tokens\":99}";
+        chunk(text, "data: {\"choices\":[],\"usage\":" + usage + "}\n\ndata: [DONE]\n\n");
+        send(connection, text.append("0\r\n\r\n"), piece);
+    }
+
+    private static StringBuilder beginning(int events) {
         StringBuilder text = new StringBuilder("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         for (int i = 0; i < events; i++) {
             chunk(text, "data: {\"choices\":[{\"delta\":{\"content\":\"é\"}}]}\n\n");
         }
-        String usage = "{\"prompt_tokens\":90,\"completion_tokens\":" + tokens + ",\"total_tokens\":99}";
-        chunk(text, "data: {\"choices\":[],\"usage\":" + usage + "}\n\ndata: [DONE]\n\n");
-        byte[] bytes = text.append("0\r\n\r\n").toString().getBytes(StandardCharsets.UTF_8);
+        return text;
+    }
+
+    private static void send(Socket connection, StringBuilder text, int piece) throws IOException {
+        byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
         OutputStream out = connection.getOutputStream();
         for (int at = 0; at < bytes.length; at += piece) {
             out.write(bytes, at, Math.min(piece, bytes.length - at));
@@ -90,6 +99,20 @@ class StreamCounterTest {
             stream(two, 0, 1, 16);
             awaitRequest(two);
             assertThat(counter.counts()).isEqualTo("43 48");
+        }
+    }
+
+    /** Else a measurement would tell how many answers have ended in it, and not how many tokens came. */
+    @Test
+    void tokensCountBeforeTheirAnswerHasEnded() throws Exception {
+        try (Socket connection = connected()) {
+            start();
+            awaitRequest(connection);
+            send(connection, beginning(5), 1000);
+            for (int i = 0; i < 1000 && !counter.counts().equals("5 5"); i++) {
+                Thread.sleep(10);
+            }
+            assertThat(counter.counts()).isEqualTo("5 5");
         }
     }
 
