@@ -80,7 +80,7 @@ final class ModesBench implements Callable<Integer> {
         try {
             for (String mode : MODES) {
                 System.err.println("starting a server: " + mode + " batching ...");
-                servers.add(OwnServer.quire(flags(mode)));
+                servers.add(OwnServer.quire(flags(mode, clients, serveFlags)));
             }
             measure(shape, servers);
         } finally {
@@ -90,8 +90,11 @@ final class ModesBench implements Callable<Integer> {
         return failures() > 0 ? 1 : 0;
     }
 
-    /** Three servers stand beside each other, so none may take a share of all memory. */
-    private List<String> flags(String mode) {
+    /**
+     * Of a server: three of them stand beside each other, so none may take a share of all memory; and padded batches guess
+     * nothing, so nobody may.
+     */
+    static List<String> flags(String mode, int clients, List<String> more) {
         List<String> flags = new ArrayList<>(List.of(
                 "--batching",
                 mode,
@@ -100,8 +103,10 @@ final class ModesBench implements Callable<Integer> {
                 "--max-model-len",
                 "2048",
                 "--kv-cache-memory-bytes",
-                "1G"));
-        flags.addAll(serveFlags);
+                "1G",
+                "--speculative-config",
+                "none"));
+        flags.addAll(more);
         return flags;
     }
 

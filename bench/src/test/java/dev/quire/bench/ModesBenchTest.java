@@ -3,6 +3,8 @@ package dev.quire.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.quire.scheduler.Speculation;
+import dev.quire.server.Flags;
 import java.io.IOException;
 import java.io.StringReader;
 import java.nio.file.Files;
@@ -46,6 +48,20 @@ class ModesBenchTest {
         assertThatThrownBy(() -> ServerCounters.of("vllm:generation_tokens_total{} 1\n"))
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("does not count");
+    }
+
+    /** A wrong guess is computed for nobody too, and a right one has nothing to do with batching. */
+    @Test
+    void noModeGuesses() {
+        for (String mode : List.of("static", "dynamic", "continuous")) {
+            String[] flags =
+                    ModesBench.flags(mode, 16, List.of("--threads", "1")).toArray(String[]::new);
+            assertThat(Flags.parse(Map.of(), flags))
+                    .isInstanceOfSatisfying(
+                            Flags.Parsed.Serve.class,
+                            serve -> assertThat(serve.config().engine().speculation())
+                                    .isEqualTo(Speculation.NONE));
+        }
     }
 
     @Test
