@@ -64,8 +64,8 @@ template <int kType>
 static void plain_tiles(const TileWork& work, int64_t tile, int64_t tiles_end, int64_t row, int64_t end) {
   for (; tile < tiles_end; tile++) {
     int64_t r = row;
-    if constexpr (kLinearRows >= 4) {
-      for (; r + 4 <= end; r += 4) plain_block<kType, 4>(work, tile, r);
+    if constexpr (kPlainRows > 1) {
+      for (; r + kPlainRows <= end; r += kPlainRows) plain_block<kType, kPlainRows>(work, tile, r);
     }
     for (; r < end; r++) plain_block<kType, 1>(work, tile, r);
   }

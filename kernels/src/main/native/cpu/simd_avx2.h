@@ -212,6 +212,6 @@ struct Dot<8> {
 };
 
 // Register blocking: 16 registers, two per vector.
-constexpr int kLinearRows = 2, kScoreRows = 4, kAttentionCols = 1;
+constexpr int kLinearRows = 2, kPlainRows = 4, kScoreRows = 4, kAttentionCols = 1;
 
 }  // namespace quire::QR_LEVEL

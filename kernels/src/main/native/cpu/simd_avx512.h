@@ -149,6 +149,6 @@ struct Dot {
 };
 
 // Register blocking: 32 registers.
-constexpr int kLinearRows = 8, kScoreRows = 4, kAttentionCols = 4;
+constexpr int kLinearRows = 8, kPlainRows = 4, kScoreRows = 4, kAttentionCols = 4;
 
 }  // namespace quire::QR_LEVEL

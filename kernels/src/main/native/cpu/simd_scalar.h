@@ -210,6 +210,6 @@ struct Dot {
   QR_INLINE_MEMBER I done(int32_t) const { return acc; }
 };
 
-constexpr int kLinearRows = 1, kScoreRows = 1, kAttentionCols = 1;
+constexpr int kLinearRows = 1, kPlainRows = 1, kScoreRows = 1, kAttentionCols = 1;
 
 }  // namespace quire::QR_LEVEL
