@@ -137,7 +137,7 @@ final class StepPlan implements StepBuilder {
 
     /** Guessed tokens that the step can still take: none where prompts are, or wait for a step without them. */
     int guessesLeft() {
-        return chunk >= 0 ? 0 : Math.min(tokensLeft, scoresLeft);
+        return promptTokens > 0 || chunk == 0 ? 0 : Math.min(tokensLeft, scoresLeft);
     }
 
     /**
@@ -166,12 +166,13 @@ final class StepPlan implements StepBuilder {
         return true;
     }
 
-    /** Guesses must leave a block for everybody else's next token, and lists for the draws. */
+    /** Guesses must leave a block for everybody else's next token, all blocks for whom waits for them, and lists for the draws. */
     private int affordable(Sequence s, int wanted) {
         int extras = s.nextDrawExtras();
         int drafts = extras == 0 ? wanted : Math.min(wanted, extrasLeft / extras);
         int more = state.cache.blocksFor(s.length + drafts) - s.blocks.size();
-        if (drafts == 0 || more <= 0 || state.cache.available() - more >= state.running.size()) {
+        boolean wantedByNone = chunk < 0 && state.cache.available() - more >= state.running.size();
+        if (drafts == 0 || more <= 0 || wantedByNone) {
             return drafts;
         }
         return Math.clamp((long) s.blocks.size() * state.cache.blockTokens() - s.length, 0, drafts);

@@ -221,6 +221,31 @@ class SpeculatorTest {
         assertThat(guessing).anyMatch(row -> row.drafts() > 4);
     }
 
+    /** Nor does it take the blocks for which the newcomer waits. */
+    @Test
+    void guessesOnWhileANewcomerWaitsForBlocks() {
+        hand = engine(new Speculation(8, 4, 2), FakeRunner.limits(64, 16, 64));
+        HandEngine.Reader a = hand.submit(repeating(1, 200, 0, -1));
+        while (a.read().output(0).length < 60) {
+            hand.turn();
+        }
+        HandEngine.Reader b = hand.submit(request(HandEngine.prompt('b', 200), 1, 3, 0, 1, -1));
+        guessing.clear();
+        int waited = 0;
+        for (; !a.read().ended(); waited++) {
+            hand.turn();
+            for (Batch.Row row : launched) {
+                assertThat(row.blocks().size()).isLessThanOrEqualTo((row.to() - row.drafts() + 3) / 4);
+            }
+        }
+
+        assertThat(b.read().output(0)).isEmpty();
+        assertThat(guessing).isNotEmpty();
+        assertThat(waited).isLessThan(120);
+        hand.run();
+        assertThat(b.read().ended()).isTrue();
+    }
+
     @Test
     void guessesNothingInAStepWithPromptTokens() {
         HandEngine.Reader a = hand.submit(repeating(1, 400, 0, -1));
