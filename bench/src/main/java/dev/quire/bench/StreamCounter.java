@@ -18,8 +18,8 @@ import java.util.concurrent.atomic.LongAdder;
 
 /**
  * The clients of {@link OverheadBench}, in a process of their own: one thread that keeps many streams open, and counts the
- * events that come and the tokens in them: one each, and when an answer has ended as many as the server says. Answers every line on standard input with the
- * counts so far; ends with the input.
+ * events that come and the tokens in them: one each, and when an answer has ended as many as the server says. Answers
+ * every line on standard input with the counts so far; ends with the input.
  */
 final class StreamCounter {
     private static final String USAGE = "\"completion_tokens\":";

@@ -166,7 +166,7 @@ final class StepPlan implements StepBuilder {
         return true;
     }
 
-    /** Guesses must leave a block for everybody else's next token, all blocks for whom waits for them, and lists for the draws. */
+    /** Guesses must leave a block for everybody else's next token, all to those who wait for blocks, and lists for the draws. */
     private int affordable(Sequence s, int wanted) {
         int extras = s.nextDrawExtras();
         int drafts = extras == 0 ? wanted : Math.min(wanted, extrasLeft / extras);
