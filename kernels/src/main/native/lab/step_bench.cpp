@@ -1,12 +1,12 @@
 // Whole steps of a 135-million-parameter Llama (30 layers, hidden 576, 9 query heads and 3 kv heads of 64, feed-forward 1536,
-// vocabulary 49152 in Q8_0) with a bfloat16 cache: sequences that generate, each with its own context, and the tokens of
-// one prompt beside them: step_bench [flags of lab.h]
+// vocabulary 49152 in Q8_0) with a bfloat16 cache: sequences that generate, each with its own context, guesses behind the
+// last token of each, and the tokens of one prompt beside them: step_bench [flags of lab.h]
 #include "ladder.h"
 
 namespace {
 
 constexpr int kLayers = 30, kHidden = 576, kHeads = 9, kKvHeads = 3, kDim = 64, kInner = 1536, kVocab = 49152;
-constexpr int kBlock = 16, kBlocks = 1024, kMostTokens = 512, kMostRows = 64, kQkv = (kHeads + 2 * kKvHeads) * kDim;
+constexpr int kBlock = 16, kBlocks = 1024, kMostTokens = 512, kMostRows = 256, kQkv = (kHeads + 2 * kKvHeads) * kDim;
 
 class Model {
  public:
@@ -97,18 +97,18 @@ class Model {
   }
 };
 
-/// `sequences` with `context` positions that compute the last one, and one that computes all of its `prompt` tokens.
-void run(lab::Ladder& ladder, qr_dev device, const Model& model, int sequences, int context, int prompt) {
+/// `sequences` with `context` positions that compute the last 1 + `guesses`, and one that computes all of its `prompt` tokens.
+void run(lab::Ladder& ladder, qr_dev device, const Model& model, int sequences, int context, int guesses, int prompt) {
   std::vector<int32_t> position, slot, start{0}, table, logits, zeros(kMostTokens);
   const int stride = (std::max(context, prompt) + kBlock - 1) / kBlock;
   for (int s = 0; s < sequences + (prompt > 0 ? 1 : 0); s++) {
     for (int i = 0; i < stride; i++) table.push_back((s * stride + i) * 1237 % kBlocks);  // anywhere
-    for (int p = s < sequences ? context - 1 : 0; p < (s < sequences ? context : prompt); p++) {
+    for (int p = s < sequences ? context - 1 - guesses : 0; p < (s < sequences ? context : prompt); p++) {
+      if (s < sequences) logits.push_back(static_cast<int32_t>(position.size()));
       position.push_back(p);
       slot.push_back(table[static_cast<size_t>(s * stride + p / kBlock)] * kBlock + p % kBlock);
     }
     start.push_back(static_cast<int32_t>(position.size()));
-    if (s < sequences) logits.push_back(start.back() - 1);
   }
   QrStep step = {};
   step.size = sizeof step;
@@ -124,8 +124,9 @@ void run(lab::Ladder& ladder, qr_dev device, const Model& model, int sequences, 
   step.logits_row = logits.data();
   const double linear = 2.0 * (106.2e6 * step.n_tokens + 28.3e6 * step.n_logits);
   const lab::Times time = lab::best_time(device, model.ops, step);
-  ladder.row(lab::info_of(device), "step", std::to_string(sequences) + " x " + std::to_string(context) + " + " + std::to_string(prompt),
-             time, {0, linear}, {0, 0});
+  const std::string shape = std::to_string(sequences) + " x " + std::to_string(context) + " + " + std::to_string(prompt);
+  ladder.row(lab::info_of(device), guesses > 0 ? "step, " + std::to_string(guesses) + " guessed" : "step", shape, time,
+             {0, linear}, {0, 0});
 }
 
 }  // namespace
@@ -138,12 +139,14 @@ int main(int argc, char** argv) {
     if (device == 0) continue;
     if (isa != "scalar") {  // minutes
       const Model model(device, QR_Q4_1, 32, 20);
-      run(ladder, device, model, 1, 512, 0);
-      run(ladder, device, model, 8, 288, 0);
-      run(ladder, device, model, 32, 288, 0);
-      run(ladder, device, model, 30, 288, 66);
-      run(ladder, device, model, 64, 192, 0);
-      run(ladder, device, model, 0, 16, 512);
+      run(ladder, device, model, 1, 512, 0, 0);
+      run(ladder, device, model, 1, 512, 7, 0);
+      run(ladder, device, model, 8, 288, 0, 0);
+      run(ladder, device, model, 32, 288, 0, 0);
+      run(ladder, device, model, 30, 288, 0, 66);
+      run(ladder, device, model, 64, 192, 0, 0);
+      run(ladder, device, model, 64, 192, 2, 0);
+      run(ladder, device, model, 0, 16, 0, 512);
     }
     lab::require(qr_device_close(device));
   }

@@ -13,21 +13,30 @@ final class Drafter {
     private static final int AT_ONCE = 4096;
     /** Weight of the newest guess in the chance that guesses are right. */
     private static final float NEWEST = 0.1f;
+    /** Its weight in what is usual among all sequences. */
+    private static final float NEWEST_OF_ALL = 0.02f;
 
     private final int shortest;
     private final int longest;
     private final int promptLength;
     /** By hash of an n-gram: its latest end. Newer ones overwrite older ones, so what is found must be compared. */
     private int[] slots = new int[FIRST_SLOTS];
-    /** Chance that a guess is right after 1, 2, 3, 4 to 7, and more tokens that matched: at first what is usual in chats. */
-    private final float[] chances = {0.15f, 0.3f, 0.5f, 0.65f, 0.85f};
+    /** Chance that a guess is right, by level: at first what is usual. */
+    private final float[] chances;
+    /** The same among all sequences. */
+    private final float[] usual;
 
     private int taken;
     private int source = NONE;
     private int matched;
 
-    /** @param promptLength tokens that nobody needs guesses of */
-    Drafter(Speculation speculation, int promptLength) {
+    /**
+     * @param promptLength tokens that nobody needs guesses of
+     * @param usual the chance that a guess is right, by level, among all sequences; this one's are added to it
+     */
+    Drafter(Speculation speculation, int promptLength, float[] usual) {
+        chances = usual.clone();
+        this.usual = usual;
         shortest = speculation.shortest();
         longest = speculation.longest();
         this.promptLength = promptLength;
@@ -47,6 +56,7 @@ final class Drafter {
             boolean right = tokens[source] == tokens[taken];
             int level = level(matched);
             chances[level] += NEWEST * ((right ? 1 : 0) - chances[level]);
+            usual[level] += NEWEST_OF_ALL * ((right ? 1 : 0) - usual[level]);
             source = right ? source + 1 : NONE;
             matched++;
         }
@@ -91,6 +101,12 @@ final class Drafter {
         return true;
     }
 
+    /** The chances, by level, that are usual in chats. */
+    static float[] usualInChats() {
+        return new float[] {0.15f, 0.3f, 0.5f, 0.65f, 0.85f};
+    }
+
+    /** By how many tokens matched: 1, 2, 3, 4 to 7, and more. */
     private static int level(int matched) {
         return matched < 4 ? matched - 1 : matched < 8 ? 3 : 4;
     }

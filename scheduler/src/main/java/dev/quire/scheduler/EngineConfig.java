@@ -14,8 +14,8 @@ import java.time.Duration;
  *     no limit
  * @param prefixCaching whether prompts share the blocks of equal prefixes
  * @param speculation how far ahead sequences may guess
- * @param stepStretch how much longer than a step of generated tokens alone a step may take because of prompt tokens in
- *     it, as a factor
+ * @param stepStretch how much longer than a step of generated tokens alone a step may take because of prompt tokens, or
+ *     of guesses, in it, as a factor
  * @param maxStepNanos prompts are cut so that a step takes no longer than about this
  * @param maxUnread events a consumer may leave unread before its request pauses
  * @param slowReaderNanos a paused request whose consumer reads nothing for so long fails

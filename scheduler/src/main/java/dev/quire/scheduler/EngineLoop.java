@@ -73,7 +73,7 @@ final class EngineLoop implements Runnable {
         settlement = new Settlement(state);
         steps = new StepRunner(state, runner, settlement, this::tick);
         readers = new SlowReaders(state);
-        speculator = new Speculator(config.speculation());
+        speculator = new Speculator(config);
         plan = new StepPlan(state, cost);
         spare = new StepPlan(state, cost);
         patienceNanos = config.stallNanos();

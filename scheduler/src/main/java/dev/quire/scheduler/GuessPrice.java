@@ -4,12 +4,14 @@ package dev.quire.scheduler;
  * What one more guess adds to a step without prompts: by least squares over the latest steps, what they took as a sum of
  * a part for reading the weights, one for each sequence and one for each guess. A guess is cheaper than a sequence: the
  * keys and values that it looks at are read for its sequence anyway. Where steps tell little, because they were all
- * alike, both parts lean on what is usual: to read the weights costs as much as a few rows. So a price that was found too
- * high is forgotten, and tried again. Engine thread.
+ * alike, both parts lean on what is usual: to read the weights costs as much as a few guesses, a sequence somewhat more
+ * than one. So a price that was found too high is forgotten, and tried again. Engine thread.
  */
 final class GuessPrice {
-    /** Rows that cost as much as reading the weights, when nothing is known. */
+    /** Guesses that cost as much as reading the weights, when nothing is known. */
     private static final double WEIGHTS = 8;
+    /** Guesses that cost as much as a sequence, when nothing is known. */
+    private static final double SEQUENCE = 1.4;
     /** Weight of the usual price: squared rows by which steps must differ to outweigh it. */
     private static final double USUAL = 8;
     /** No price is believed to be less than this part of the usual one. */
@@ -47,7 +49,7 @@ final class GuessPrice {
     /** What a guess adds to a step of so many sequences, as a part of what the step takes without guesses. */
     double share(int sequences) {
         double step = n == 0 ? 0 : step(sequences, 0);
-        return step > 0 ? guess() / step : 1 / (WEIGHTS + sequences);
+        return step > 0 ? guess() / step : 1 / (WEIGHTS + SEQUENCE * sequences);
     }
 
     private double step(int sequences, int guesses) {
@@ -55,22 +57,27 @@ final class GuessPrice {
     }
 
     private double sequence() {
+        double usual = SEQUENCE * usual();
         return believable(
-                ofGuesses() * (ofTime(st, s) + USUAL * usual()) - between() * (ofTime(gt, g) + USUAL * usual()));
+                ofGuesses() * (ofTime(st, s) + USUAL * usual) - between() * (ofTime(gt, g) + USUAL * usual()), usual);
     }
 
     private double guess() {
+        double usual = usual();
         return believable(
-                ofSequences() * (ofTime(gt, g) + USUAL * usual()) - between() * (ofTime(st, s) + USUAL * usual()));
+                ofSequences() * (ofTime(gt, g) + USUAL * usual)
+                        - between() * (ofTime(st, s) + USUAL * SEQUENCE * usual),
+                usual);
     }
 
-    private double believable(double numerator) {
+    private double believable(double numerator, double usual) {
         double price = numerator / (ofSequences() * ofGuesses() - between() * between());
-        return Math.clamp(price, LEAST * usual(), t / (s + g));
+        return Math.clamp(price, LEAST * usual, t / (s + g));
     }
 
+    /** The usual price of a guess. */
     private double usual() {
-        return t / n / (WEIGHTS + (s + g) / n);
+        return t / (WEIGHTS * n + SEQUENCE * s + g);
     }
 
     private double ofSequences() {

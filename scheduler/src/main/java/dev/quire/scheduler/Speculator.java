@@ -15,13 +15,19 @@ final class Speculator {
 
     private final GuessPrice price = new GuessPrice();
     private final Speculation speculation;
+    /** By how much guesses may stretch a step for those who have none in it. */
+    private final double stretch;
+    /** Chances that guesses are right, among all sequences. */
+    private final float[] usual = Drafter.usualInChats();
+
     private int[] counts = new int[16];
     private int[] limits = new int[16];
     /** Chance that the next guess of an entry is used: that it and those before it are right. */
     private double[] chances = new double[16];
 
-    Speculator(Speculation speculation) {
-        this.speculation = speculation;
+    Speculator(EngineConfig config) {
+        speculation = config.speculation();
+        stretch = config.stepStretch();
     }
 
     /** Learns from a step without prompts. */
@@ -35,7 +41,7 @@ final class Speculator {
             return;
         }
         follow(plan);
-        int room = Math.min(plan.guessesLeft(), Math.max(speculation.maxTokens(), plan.singles));
+        int room = plan.guessesLeft();
         if (room > 0) {
             prepare(plan);
             choose(plan, room);
@@ -79,7 +85,7 @@ final class Speculator {
         }
         Drafter drafter = s.drafter;
         if (drafter == null) {
-            drafter = new Drafter(speculation, s.request.spec.prompt().length);
+            drafter = new Drafter(speculation, s.request.spec.prompt().length, usual);
             s.drafter = drafter;
         }
         return drafter.follow(s.tokens, s.length) ? drafter : null;
@@ -97,7 +103,7 @@ final class Speculator {
         double share = price.share(plan.singles);
         double tokens = plan.singles;
         double time = 1;
-        for (int guesses = 0; guesses < room; guesses++) {
+        for (int guesses = 0; guesses < room && time + share <= stretch; guesses++) {
             int best = likeliest(plan.entries.size());
             Drafter drafter = best < 0 ? null : plan.entries.get(best).sequence.drafter;
             if (drafter == null || chances[best] * time <= MARGIN * share * tokens) {

@@ -13,9 +13,12 @@ final class StepCost {
     private static final int UNKNOWN = -1;
     /**
      * A gap between tokens that readers hardly notice. Steps may grow to it when half as many wait for their first token
-     * as are generating, and to a part of it when fewer do: large steps let all of them advance faster.
+     * as are generating, to a part of it when fewer do, and up to twice when more do than are generating: large steps let
+     * all of them advance faster.
      */
     static final double PATIENCE_NANOS = 100e6;
+
+    private static final double MOST_PATIENCE = 2;
 
     /** Steps after which a number of rows is measured again: few at first, at most so many. */
     private static final int MEASURE_FIRST = 2;
@@ -111,7 +114,9 @@ final class StepCost {
         double stretch = config.stepStretch() - 1;
         // As many tokens again as there are rows at most double a step, whatever the device.
         double tried = Math.max(2 * reach, stretch * singles);
-        double wanted = PATIENCE_NANOS * Math.min(1, 2.0 * newcomers / singles) - alone.nanos(singles);
+        double waiting = (double) newcomers / singles;
+        double patience = PATIENCE_NANOS * Math.clamp(waiting, Math.min(1, 2 * waiting), MOST_PATIENCE);
+        double wanted = patience - alone.nanos(singles);
         return clamp(Math.min(tried, Math.max(stretch * alone.nanos(singles), wanted) / price), budget);
     }
 

@@ -1,6 +1,7 @@
 package dev.quire.scheduler;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -11,7 +12,7 @@ class DrafterTest {
     private static final Speculation NGRAMS = new Speculation(8, 4, 2);
 
     private static Drafter told(int[] tokens, int promptLength) {
-        Drafter drafter = new Drafter(NGRAMS, promptLength);
+        Drafter drafter = new Drafter(NGRAMS, promptLength, Drafter.usualInChats());
         for (int length = promptLength; length <= tokens.length; length++) {
             drafter.follow(tokens, length);
         }
@@ -57,7 +58,7 @@ class DrafterTest {
     @Test
     void hasNoGuessWhereNothingIsRepeated() {
         int[] tokens = IntStream.range(0, 20_000).toArray();
-        Drafter drafter = new Drafter(NGRAMS, 10);
+        Drafter drafter = new Drafter(NGRAMS, 10, Drafter.usualInChats());
         for (int length = 10; length <= tokens.length; length++) {
             assertThat(drafter.follow(tokens, length)).isFalse();
         }
@@ -67,15 +68,17 @@ class DrafterTest {
     void oneTokenAloneIsNoMatchUnlessAskedFor() {
         int[] tokens = {1, 2, 3, 4, 2};
 
-        assertThat(new Drafter(NGRAMS, 2).follow(tokens, 5)).isFalse();
-        assertThat(guesses(new Drafter(new Speculation(8, 4, 1), 2), tokens, 2)).containsExactly(3, 4);
+        assertThat(new Drafter(NGRAMS, 2, Drafter.usualInChats()).follow(tokens, 5))
+                .isFalse();
+        assertThat(guesses(new Drafter(new Speculation(8, 4, 1), 2, Drafter.usualInChats()), tokens, 2))
+                .containsExactly(3, 4);
     }
 
     @Test
     void aLongPromptIsTakenInPartsAndThenKnown() {
         int[] tokens = new Random(3).ints(9_000, 0, 40_000).toArray();
         System.arraycopy(tokens, 8_000, tokens, 8_990, 10);
-        Drafter drafter = new Drafter(NGRAMS, 8_998);
+        Drafter drafter = new Drafter(NGRAMS, 8_998, Drafter.usualInChats());
 
         assertThat(drafter.follow(tokens, 9_000)).isFalse();
         assertThat(drafter.follow(tokens, 9_000)).isFalse();
@@ -85,7 +88,7 @@ class DrafterTest {
     @Test
     void hasNoGuessWhileItIsBehind() {
         int[] loop = IntStream.range(0, 9_000).map(i -> i % 30).toArray();
-        Drafter drafter = new Drafter(NGRAMS, 10);
+        Drafter drafter = new Drafter(NGRAMS, 10, Drafter.usualInChats());
 
         assertThat(drafter.follow(loop, 9_000)).isFalse();
         assertThat(drafter.follow(loop, 9_000)).isFalse();
@@ -110,5 +113,20 @@ class DrafterTest {
         Drafter drafter = told(tokens, 5);
 
         assertThat(drafter.chance(0)).isLessThan(drafter.chance(1)).isLessThan(drafter.chance(7));
+    }
+
+    @Test
+    void whatIsUsualIsLearnedFromAllSequences() {
+        float[] usual = Drafter.usualInChats();
+        int[] tokens = IntStream.range(0, 400).map(i -> i % 5).toArray();
+        Drafter first = new Drafter(NGRAMS, 10, usual);
+        for (int length = 10; length <= tokens.length; length++) {
+            first.follow(tokens, length);
+        }
+        Drafter next = new Drafter(NGRAMS, 10, usual);
+        next.follow(tokens, 10);
+
+        assertThat(next.chance(20)).isGreaterThan(0.99).isLessThanOrEqualTo(1);
+        assertThat(next.chance(0)).isCloseTo(Drafter.usualInChats()[3], within(0.1));
     }
 }

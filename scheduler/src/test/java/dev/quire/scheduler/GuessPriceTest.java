@@ -10,9 +10,9 @@ class GuessPriceTest {
     private final GuessPrice price = new GuessPrice();
 
     @Test
-    void beforeAnyStepARowCostsWhatIsUsual() {
-        assertThat(price.share(1)).isCloseTo(1 / 9.0, within(1e-9));
-        assertThat(price.share(32)).isCloseTo(1 / 40.0, within(1e-9));
+    void beforeAnyStepAGuessCostsWhatIsUsual() {
+        assertThat(price.share(1)).isCloseTo(1 / 9.4, within(1e-9));
+        assertThat(price.share(32)).isCloseTo(1 / 52.8, within(1e-9));
     }
 
     @Test
@@ -70,7 +70,7 @@ class GuessPriceTest {
         }
 
         assertThat(dear).isCloseTo(1 / 8.0, within(0.02));
-        assertThat(price.share(8)).isCloseTo(1 / 16.0, within(0.01));
+        assertThat(price.share(8)).isCloseTo(1 / 19.2, within(0.01));
     }
 
     @Test

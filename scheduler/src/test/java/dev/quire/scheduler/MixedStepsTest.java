@@ -80,8 +80,8 @@ class MixedStepsTest {
             mixed++;
             whole += (rows + prompt) % 8 == 0 ? 1 : 0;
             double alone = device.millis(rows, 0, 0);
-            double newcomers = streams.size() + longPrompts - rows;
-            double patience = StepCost.PATIENCE_NANOS / 1e6 * Math.min(1, 2 * newcomers / rows);
+            double waiting = (streams.size() + longPrompts - rows) / (double) rows;
+            double patience = StepCost.PATIENCE_NANOS / 1e6 * Math.clamp(waiting, Math.min(1, 2 * waiting), 2);
             stretches += millis / alone;
             worst = Math.max(worst, MOST * millis / Math.max(MOST * alone, 1.15 * patience));
         }

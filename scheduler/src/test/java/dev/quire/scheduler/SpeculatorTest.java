@@ -268,4 +268,24 @@ class SpeculatorTest {
         assertThat(mixed).isGreaterThan(5);
         assertThat(r.ended()).isTrue();
     }
+
+    /** Each token takes a fifth of what a step of one takes: as many guesses as there are would make it 2.6 times as long. */
+    @Test
+    void stretchesAStepNoMoreThanPromptsMay() {
+        hand = engine(new Speculation(40, 4, 2), FakeRunner.limits(64, 16, 256));
+        hand.runner.onLaunch = batch -> {
+            batch.rows().stream()
+                    .map(SpeculatorTest::copy)
+                    .filter(row -> row.drafts() > 0)
+                    .forEach(guessing::add);
+            int tokens =
+                    batch.rows().stream().mapToInt(row -> row.to() - row.from()).sum();
+            hand.clock.advance(4_000_000 + 1_000_000L * tokens);
+        };
+        run(repeating(1, 400, 0, -1));
+
+        // 2.3 times 5 ms, less the one that a step takes anyway; and as much again while the price is not known.
+        assertThat(guessing).hasSizeGreaterThan(5).allMatch(row -> row.drafts() <= 13);
+        assertThat(guessing.subList(guessing.size() / 2, guessing.size())).allMatch(row -> row.drafts() <= 8);
+    }
 }

@@ -89,7 +89,9 @@ class StepCostTest {
         assertThat(cost.chunk(8, 1, 2040)).isEqualTo(14);
         assertThat(cost.chunk(8, 2, 2040)).isEqualTo(39);
         assertThat(cost.chunk(8, 4, 2040)).isEqualTo(89);
-        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(89);
+        assertThat(cost.chunk(8, 8, 2040)).isEqualTo(89);
+        assertThat(cost.chunk(8, 12, 2040)).isEqualTo(139);
+        assertThat(cost.chunk(8, 100, 2040)).isEqualTo(189);
     }
 
     @Test
