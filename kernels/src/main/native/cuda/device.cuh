@@ -16,8 +16,14 @@
 #include "ptx.cuh"
 
 /// Launches unless the grid is empty, which the device would refuse.
+#ifdef QR_SHIM
+#define LAUNCH(kernel, grid, block, smem, stream, ...)                                                         \
+  quire::cuda::launch(std::string(#kernel " in ") + __PRETTY_FUNCTION__, kernel, dim3(grid), dim3(block), smem, \
+                      stream, __VA_ARGS__)
+#else
 #define LAUNCH(kernel, grid, block, smem, stream, ...) \
   quire::cuda::launch(kernel, dim3(grid), dim3(block), smem, stream, __VA_ARGS__)
+#endif
 
 namespace quire::cuda {
 
@@ -40,9 +46,11 @@ inline cudaError_t launched() {
 
 #ifdef QR_SHIM
 template <class... Wanted, class... Given>
-void launch(void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t, Given... given) {
+void launch(std::string name, void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t,
+            Given... given) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
-  shim::launch(grid, block, shared_bytes, [=] { kernel(static_cast<Wanted>(given)...); });
+  shim::kernels_run.insert(reinterpret_cast<const void*>(kernel));
+  shim::launch(std::move(name), grid, block, shared_bytes, [=] { kernel(static_cast<Wanted>(given)...); });
 }
 #else
 /// Whether a kernel may begin while the one before it ends, as far as start_after_previous: from compute capability 9 on.

@@ -108,7 +108,7 @@ inline uint4 load_streaming(const void* from) { return *static_cast<const uint4*
 /// Returns when the kernels before this one have ended and what they wrote is here; only then may the next one begin, so
 /// that one waits at a time: more would hold registers and shared memory for nothing. Every thread of every kernel calls
 /// it, before it reads what others wrote, writes anything or returns.
-inline void start_after_previous() {}
+inline void start_after_previous() { shim::start_after_previous(); }
 
 #else
 

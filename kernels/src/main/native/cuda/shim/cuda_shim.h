@@ -1,7 +1,9 @@
 // Runs CUDA sources on the CPU, for tests: one fiber per CUDA thread, the blocks of a grid one after another.
 // What it is strict about, because hardware is not: dynamic shared memory starts as NaN, a cp.async lands only at
 // the wait that covers it, a barrier that can never open aborts with the number of the block. SHIM_ORDER=0|1|n runs
-// the threads forward, backward or shuffled with seed n; results that differ show a missing barrier.
+// the threads forward, backward or shuffled with seed n; results that differ show a missing barrier. A kernel begins
+// before the one before it has run: one block goes as far as start_after_previous, and only then do the rest of the
+// kernel before and the writes of before_next_kernel happen. A thread that ends without that call aborts.
 // Not covered: real memory ordering, registers, occupancy, speed.
 #ifndef QUIRE_CUDA_SHIM_H
 #define QUIRE_CUDA_SHIM_H
@@ -16,7 +18,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <random>
+#include <set>
+#include <string>
 #include <vector>
 
 #ifndef __x86_64__
@@ -86,7 +91,7 @@ namespace shim {
 constexpr size_t kStackBytes = 96 << 10;
 constexpr int kWarp = 32;
 constexpr size_t kMostShared = 232448;  // of a block
-enum class Wait { kNone, kWarp, kBlock };
+enum class Wait { kNone, kWarp, kBlock, kPrevious };
 
 struct Copy {
   void* to;
@@ -97,31 +102,41 @@ struct Copy {
 struct Fiber {
   void* stack_pointer = nullptr;
   std::unique_ptr<char[]> stack;
-  bool done = false;
+  bool done = false, started = false;           // started: by start_after_previous
   Wait wait = Wait::kNone;
   int turn = 0;                                 // of the two exchange slots, the one in use
   uint64_t slot[2][4] = {};                     // what this lane shows to its warp
   std::deque<std::vector<Copy>> groups;         // cp.async groups under way; the last is still open
 };
 
+/// A kernel under way.
 struct Machine {
+  std::string name;
   std::vector<Fiber> fibers;
   void* scheduler = nullptr;
-  unsigned current = 0;
+  unsigned current = 0, threads = 0;
   dim3 block_size, grid_size;
   uint3 thread{}, block{};
   std::unique_ptr<uint64_t[]> shared;
-  std::function<void()> body;
+  size_t shared_words = 0;
+  std::unique_ptr<std::function<void()>> body;  // its threads stand in it, so it stays where it is
+  int kind = 0;                 // SHIM_ORDER
+  std::vector<unsigned> order;  // of the threads
+  bool unfinished = false, previous_ended = false;
 };
-inline Machine machine;
+inline Machine machine;   // whose threads run now, or ran last
+inline Machine previous;  // the kernel before it, while its end is still to come
+inline std::vector<std::function<void()>> writes;  // of before_next_kernel
+inline std::set<const void*> kernels_run;
+inline std::mutex one_at_a_time;
 
 inline Fiber& me() { return machine.fibers[machine.current]; }
 inline unsigned lane() { return machine.current % kWarp; }
 inline Fiber& peer(unsigned lane) { return machine.fibers[machine.current / kWarp * kWarp + lane]; }
 
 [[noreturn]] inline void fail(const char* what) {
-  fprintf(stderr, "shim: %s, block %u,%u,%u thread %u\n", what, machine.block.x, machine.block.y, machine.block.z,
-          machine.current);
+  fprintf(stderr, "shim: %s, block %u,%u,%u thread %u of %s\n", what, machine.block.x, machine.block.y, machine.block.z,
+          machine.current, machine.name.c_str());
   abort();
 }
 
@@ -138,15 +153,21 @@ inline void wait(Wait reason) {
   shim_switch(&fiber.stack_pointer, machine.scheduler);
 }
 
+inline void start_after_previous() {
+  me().started = true;
+  if (!machine.previous_ended) wait(Wait::kPrevious);
+}
+
 inline void enter() {
-  machine.body();
+  (*machine.body)();
+  if (!me().started) fail("a thread ended without start_after_previous");
   me().done = true;
   shim_switch(&me().stack_pointer, machine.scheduler);
 }
 
 inline void prepare(Fiber& fiber) {
   if (!fiber.stack) fiber.stack.reset(new char[kStackBytes]);
-  fiber.done = false;
+  fiber.done = fiber.started = false;
   fiber.wait = Wait::kNone;
   fiber.groups.assign(1, {});
   void** top = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(fiber.stack.get()) + kStackBytes) & ~uintptr_t{15});
@@ -170,38 +191,91 @@ inline bool open_barrier(unsigned from, unsigned to, Wait reason) {
 }
 
 /// Resumes the threads of [from, to) that wait for nothing, once each; whether there were any.
-inline bool run_threads(unsigned from, unsigned to, const std::vector<unsigned>& order, unsigned& left) {
+inline bool run_threads(unsigned from, unsigned to) {
   bool some = false;
-  for (unsigned t : order) {
+  for (unsigned t : machine.order) {
     if (t < from || t >= to) continue;
     Fiber& fiber = machine.fibers[t];
     if (fiber.done || fiber.wait != Wait::kNone) continue;
     resume(t);
     some = true;
-    if (fiber.done) left--;
   }
   return some;
 }
 
-/// In order 0 all warps go side by side, from exchange to exchange. In the others a warp runs on alone as far as the
-/// block's barrier: what it should have waited for, the others have not done.
-inline void run_block(unsigned threads, const std::vector<unsigned>& order, int kind) {
-  for (unsigned t = 0; t < threads; t++) prepare(machine.fibers[t]);
-  const unsigned together = kind == 0 ? threads : kWarp;
-  for (unsigned left = threads; left > 0;) {
-    bool progress = false;
-    for (unsigned first : order) {
+/// Runs the block until all its threads have ended or, before the kernel before has ended, wait for that. In order 0 all
+/// warps go side by side, from exchange to exchange. In the others a warp runs on alone as far as the block's barrier:
+/// what it should have waited for, the others have not done.
+inline void run_block() {
+  const unsigned threads = machine.threads, together = machine.kind == 0 ? threads : kWarp;
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (unsigned first : machine.order) {
       if (first % together != 0) continue;
       const unsigned last = std::min(first + together, threads);
       for (bool on = true; on;) {
-        on = run_threads(first, last, order, left);
+        on = run_threads(first, last);
         for (unsigned w = first; w < last; w += kWarp) on |= open_barrier(w, std::min(w + kWarp, threads), Wait::kWarp);
         progress |= on;
       }
     }
     progress |= open_barrier(0, threads, Wait::kBlock);
-    if (!progress && left > 0) fail("barrier never opens");
   }
+  for (unsigned t = 0; t < threads && machine.previous_ended; t++) {
+    if (!machine.fibers[t].done) fail("barrier never opens");
+  }
+}
+
+inline void begin_block(unsigned x, unsigned y, unsigned z) {
+  machine.block = {x, y, z};
+  machine.shared.reset(new uint64_t[machine.shared_words + 2]);  // anew, so that address sanitizers see its end
+  memset(machine.shared.get(), 0xFF, (machine.shared_words + 2) * 8);
+  for (unsigned t = 0; t < machine.threads; t++) prepare(machine.fibers[t]);
+}
+
+/// The block that begins before the kernel before has ended: the first, or in other orders the last.
+inline uint3 early_block() {
+  const dim3& grid = machine.grid_size;
+  return machine.kind == 0 ? uint3{0, 0, 0} : uint3{grid.x - 1, grid.y - 1, grid.z - 1};
+}
+
+/// What the kernel under way has left to do, where there is one.
+inline void finish() {
+  if (!machine.unfinished) return;
+  for (unsigned t = 0; t < machine.threads; t++) {
+    if (machine.fibers[t].wait == Wait::kPrevious) machine.fibers[t].wait = Wait::kNone;
+  }
+  run_block();
+  const uint3 early = early_block();
+  for (unsigned z = 0; z < machine.grid_size.z; z++) {
+    for (unsigned y = 0; y < machine.grid_size.y; y++) {
+      for (unsigned x = 0; x < machine.grid_size.x; x++) {
+        if (x == early.x && y == early.y && z == early.z) continue;
+        begin_block(x, y, z);
+        run_block();
+      }
+    }
+  }
+  machine.unfinished = false;
+  machine.body = nullptr;
+}
+
+inline void land_writes() {
+  for (const auto& write : writes) write();
+  writes.clear();
+}
+
+/// Waits for all that was launched, as every call of the runtime that orders itself behind kernels does.
+inline void settle() {
+  const std::lock_guard<std::mutex> alone(one_at_a_time);
+  finish();
+  land_writes();
+}
+
+/// Has `write` happen where a kernel before the next one would have written.
+inline void before_next_kernel(std::function<void()> write) {
+  const std::lock_guard<std::mutex> alone(one_at_a_time);
+  writes.push_back(std::move(write));
 }
 
 inline int wanted_order() {
@@ -217,30 +291,33 @@ inline std::vector<unsigned> thread_order(unsigned threads, int kind) {
   return order;
 }
 
-template <class Body>
-void launch(dim3 grid, dim3 block, size_t shared_bytes, Body body) {
-  const unsigned threads = block.x * block.y * block.z;
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || threads == 0 || threads > 1024 ||
-      shared_bytes > kMostShared) {
+/// Begins a kernel and ends the one before it; its own end comes with the next launch or settle().
+inline void launch(std::string name, dim3 grid, dim3 block, size_t shared_bytes, std::function<void()> body) {
+  const std::lock_guard<std::mutex> alone(one_at_a_time);
+  std::swap(machine, previous);
+  machine.name = std::move(name);
+  machine.threads = block.x * block.y * block.z;
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || machine.threads == 0 ||
+      machine.threads > 1024 || shared_bytes > kMostShared) {
     fail("a launch that hardware refuses");
   }
-  machine.body = body;
+  machine.body = std::make_unique<std::function<void()>>(std::move(body));
   machine.block_size = block;
   machine.grid_size = grid;
-  if (machine.fibers.size() < threads) machine.fibers.resize(threads);
-  const int kind = wanted_order();
-  const std::vector<unsigned> order = thread_order(threads, kind);
-  const size_t words = (shared_bytes + 7) / 8;
-  for (unsigned z = 0; z < grid.z; z++) {
-    for (unsigned y = 0; y < grid.y; y++) {
-      for (unsigned x = 0; x < grid.x; x++) {
-        machine.block = {x, y, z};
-        machine.shared.reset(new uint64_t[words + 2]);  // anew, so that address sanitizers see its end
-        memset(machine.shared.get(), 0xFF, (words + 2) * 8);
-        run_block(threads, order, kind);
-      }
-    }
-  }
+  machine.shared_words = (shared_bytes + 7) / 8;
+  if (machine.fibers.size() < machine.threads) machine.fibers.resize(machine.threads);
+  machine.kind = wanted_order();
+  machine.order = thread_order(machine.threads, machine.kind);
+  machine.previous_ended = false;
+  machine.unfinished = true;
+  const uint3 early = early_block();
+  begin_block(early.x, early.y, early.z);
+  run_block();
+  std::swap(machine, previous);
+  finish();
+  land_writes();
+  std::swap(machine, previous);
+  machine.previous_ended = true;
 }
 
 inline void* shared_memory() {

@@ -1,4 +1,5 @@
-// The part of the CUDA runtime that the library's host side uses, on plain memory: streams do everything at once.
+// The part of the CUDA runtime that the library's host side uses, on plain memory: of a stream's work, the last kernel
+// may be under way, all else is done at once.
 #ifndef QUIRE_CUDA_RUNTIME_SHIM_H
 #define QUIRE_CUDA_RUNTIME_SHIM_H
 
@@ -41,15 +42,18 @@ inline cudaError_t cudaMalloc(void** out, size_t bytes) {
 }
 inline cudaError_t cudaMallocHost(void** out, size_t bytes) { return cudaMalloc(out, bytes); }
 inline cudaError_t cudaFree(void* at) {
+  shim::settle();
   free(at);
   return cudaSuccess;
 }
 inline cudaError_t cudaFreeHost(void* at) { return cudaFree(at); }
 inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
+  shim::settle();
   memset(at, value, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  shim::settle();
   memcpy(to, from, bytes);
   return cudaSuccess;
 }
@@ -58,6 +62,9 @@ inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  shim::settle();
+  return cudaSuccess;
+}
 
 #endif

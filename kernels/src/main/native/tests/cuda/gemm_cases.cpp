@@ -1,7 +1,7 @@
 // Matrix products against float64: bf16 tiles, skinny products and quantised weights, edges of every size.
 #include <algorithm>
 
-#include "../../cuda/gemm.h"
+#include "../../cuda/rows.h"
 #include "harness.h"
 
 namespace cuda_cases {
@@ -40,7 +40,7 @@ void compare(const std::string& name, const Product& p, const void* weight, cons
     }
   }
   Device<bf16> d_x(x), out_bf16(count);
-  Device<float> d_bias(bias), out_float(count), workspace(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
+  Device<float> d_bias(bias, Writer::kNobody), out_float(count), workspace(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
   Device<bf16> added(before);
   Device<float> added_float(before_float);
   void* out = p.out_float ? static_cast<void*>(p.add ? added_float.data() : out_float.data())
@@ -64,7 +64,7 @@ void bf16_case(const Product& p, bool skinny, uint64_t seed) {
   const std::vector<bf16> w = normals(static_cast<size_t>(p.n * p.k), random);
   std::vector<double> values;
   for (bf16 v : w) values.push_back(value_of(v));
-  Device<bf16> d_w(w);
+  Device<bf16> d_w(w, Writer::kNobody);
   if (skinny) {
     compare("skinny bf16", p, d_w.data(), values, random,
             [](const GemmArgs& a) { return gemm_skinny(WeightFormat::kBf16, a, nullptr); });
@@ -94,7 +94,7 @@ void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
   }
   const std::vector<uint8_t> packed =
       format == WeightFormat::kInt4 ? pack_int4(q4, scale, minimum, p.n, p.k) : pack_int8(q8, scale, p.n, p.k);
-  Device<uint8_t> weight(packed);
+  Device<uint8_t> weight(packed, Writer::kNobody);
   const std::string type = format == WeightFormat::kInt4 ? "int4" : "int8";
   if (p.rows <= kSkinnyRows) {
     compare("skinny " + type, p, weight.data(), values, random,
@@ -109,6 +109,16 @@ void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
   const std::vector<bf16> got = back.host();
   check("dequantise " + type + " " + shape(p), relative_error(got, values), 3e-3);
   digest(got);
+
+  // The same matrix as a table of rows.
+  const std::vector<int32_t> token = {p.n - 1, 0, 9};
+  Device<int32_t> d_token(token);
+  Device<bf16> rows(token.size() * static_cast<size_t>(p.k));
+  require(embed({weight.data(), format, rows.data(), d_token.data(), static_cast<int32_t>(token.size()), p.k, 1}, nullptr), "embed");
+  std::vector<double> picked;
+  for (int32_t t : token) picked.insert(picked.end(), values.begin() + t * p.k, values.begin() + (t + 1) * p.k);
+  check("embed " + type + " " + shape(p), relative_error(rows.host(), picked), 3e-3);
+  digest(rows.host());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ inline void require(cudaError_t status, const char* what) {
   abort();
 }
 
+/// Who wrote a piece of memory: a kernel may read an earlier kernel's results after start_after_previous alone, weights at
+/// any time.
+enum class Writer { kEarlierKernel, kNobody };
+
 /// Memory of the device that begins poisoned: every byte 0xFF, NaN in each floating-point type.
 template <class T>
 class Device {
@@ -42,16 +47,23 @@ class Device {
     require(cudaMemset(data_, 0xFF, n * sizeof(T)), "poison");
 #endif
   }
-  explicit Device(const std::vector<T>& values) : Device(values.size()) {
+  explicit Device(const std::vector<T>& values, Writer writer = Writer::kEarlierKernel) : Device(values.size()) {
 #ifdef QR_SHIM
-    if (!values.empty()) memcpy(data_, values.data(), values.size() * sizeof(T));
+    auto write = [to = data_, values] { std::copy(values.begin(), values.end(), to); };
+    if (writer == Writer::kNobody) {
+      write();
+    } else {
+      shim::before_next_kernel(write);
+    }
 #else
+    (void)writer;
     require(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "upload");
 #endif
   }
   Device(const Device&) = delete;
   ~Device() {
 #ifdef QR_SHIM
+    shim::settle();
     free(data_);
 #else
     cudaFree(data_);
@@ -62,6 +74,7 @@ class Device {
   std::vector<T> host() const {
     std::vector<T> values(size_);
 #ifdef QR_SHIM
+    shim::settle();
     memcpy(values.data(), data_, size_ * sizeof(T));
 #else
     require(cudaDeviceSynchronize(), "run");

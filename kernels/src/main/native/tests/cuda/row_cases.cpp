@@ -28,7 +28,7 @@ void norm_case(int rows, int cols, bool add, uint64_t seed) {
     }
   }
   Device<bf16> d_x(x), d_delta(delta), out(count);
-  Device<float> d_weight(weight);
+  Device<float> d_weight(weight, Writer::kNobody);
   require(rms_norm({d_x.data(), add ? d_delta.data() : nullptr, d_weight.data(), out.data(), rows, cols, 1e-5f}, nullptr), "norm");
   const std::string name = "norm " + std::to_string(rows) + " x " + std::to_string(cols);
   const std::vector<bf16> got = out.host();
@@ -89,7 +89,7 @@ void rope_case(const Rotation& r, uint64_t seed) {
   }
   const std::vector<bf16> zeros(cache_size, bf16{0});
   Device<bf16> d_qkv(qkv), q_out(wanted_q.size()), k(zeros), v(zeros);
-  Device<float> d_qn(q_norm), d_kn(k_norm), table(cos_sin);
+  Device<float> d_qn(q_norm, Writer::kNobody), d_kn(k_norm, Writer::kNobody), table(cos_sin, Writer::kNobody);
   Device<int32_t> d_position(position), d_slot(slot);
   require(rope_kv({d_qkv.data(), q_out.data(), r.norm ? d_qn.data() : nullptr, r.norm ? d_kn.data() : nullptr, table.data(),
                    k.data(), v.data(), d_position.data(), d_slot.data(), r.tokens, r.heads, r.kv_heads, r.dim, r.rotary, 4,
@@ -127,7 +127,7 @@ void move_cases() {
   const int cols = 72, vocab = 9;
   const std::vector<bf16> table = normals(static_cast<size_t>(vocab * cols), random);
   const std::vector<int32_t> token = {3, 5, 0}, rows = {2, 2, 0, 1};
-  Device<bf16> d_table(table), out(static_cast<size_t>(3 * cols)), gathered(static_cast<size_t>(4 * cols));
+  Device<bf16> d_table(table, Writer::kNobody), out(static_cast<size_t>(3 * cols)), gathered(static_cast<size_t>(4 * cols));
   Device<int32_t> d_token(token), d_rows(rows);
   require(embed({d_table.data(), WeightFormat::kBf16, out.data(), d_token.data(), 3, cols, 2}, nullptr), "embed");
   require(gather_rows(out.data(), d_rows.data(), gathered.data(), 4, cols, nullptr), "gather");
@@ -153,7 +153,7 @@ void move_cases() {
   check("copy blocks", base.host() == moved ? 0 : 1, 0);
 
   // A step may have no rows for an operation.
-  Device<float> ones(std::vector<float>(static_cast<size_t>(cols), 1));
+  Device<float> ones(std::vector<float>(static_cast<size_t>(cols), 1), Writer::kNobody);
   require(embed({d_table.data(), WeightFormat::kBf16, out.data(), d_token.data(), 0, cols, 1}, nullptr), "embed of nothing");
   require(gather_rows(out.data(), d_rows.data(), gathered.data(), 0, cols, nullptr), "gather of nothing");
   require(rms_norm({out.data(), nullptr, ones.data(), gathered.data(), 0, cols, 1e-5f}, nullptr), "norm of nothing");
