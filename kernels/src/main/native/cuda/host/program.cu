@@ -60,7 +60,6 @@ int check_supported(int index, const Operation& op) {
                  : unsupported(index, "block_bytes", static_cast<long long>(a.copy_blocks.block_bytes), "multiples of 16");
     case QR_OP_EMBED: return in_vectors(index, "cols", a.embed.weight.cols);
     case QR_OP_RMS_NORM:
-      if (a.rms_norm.cols > 32768) return unsupported(index, "cols", a.rms_norm.cols, "up to 32768");
       return in_vectors(index, "cols", a.rms_norm.cols);
     case QR_OP_LINEAR: return check_linear(index, a.linear);
     case QR_OP_ROPE_KV:

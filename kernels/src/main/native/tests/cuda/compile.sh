@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles every CUDA kernel with nvcc, no GPU needed, and prints what each takes of a multiprocessor:
-# compile.sh [output directory]. Fails where a kernel of attention or of a product spills or has a stack frame.
+# compile.sh [output directory]. Fails where one spills or has a stack frame.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 output=${1:-$here/../../../../../target/cuda-compile}

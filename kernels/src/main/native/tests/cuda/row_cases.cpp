@@ -167,7 +167,9 @@ void row_cases() {
   norm_case(1, 64, false, 1);
   norm_case(3, 4096, true, 2);
   norm_case(2, 8200, true, 3);
+  norm_case(2, 16384, true, 5);
   norm_case(2, 24000, false, 4);
+  norm_case(2, 40008, true, 6);
   uint64_t seed = 10;
   for (const Rotation& r : {Rotation{3, 4, 2, 128, 128, 0, false}, {3, 3, 1, 64, 64, 0, true}, {2, 2, 1, 80, 32, 0, false},
                             {3, 2, 2, 128, 64, 1, false}, {2, 2, 1, 256, 256, 0, true}, {3, 8, 4, 96, 96, 1, true}}) {
