@@ -43,8 +43,8 @@ enum {
 
 typedef uint64_t qr_dev;
 
-typedef struct { int32_t size, threads /* 0 = physical cores this process may use */, isa, reserved; } QrDeviceOpts;
-typedef struct {
+typedef struct QrDeviceOpts { int32_t size, threads /* 0 = physical cores this process may use */, isa, reserved; } QrDeviceOpts;
+typedef struct QrDeviceInfo {
   int32_t size, threads, isa, reserved;
   uint64_t memory_bytes;   /* total memory of the device, for the CPU that of the host */
   uint64_t free_bytes;     /* of it, what may still be allocated; 0 = ask the operating system */
@@ -67,7 +67,7 @@ int qr_last_error(char* out, int32_t capacity);                 /* of this threa
 int qr_packed_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out);
 int qr_pack(qr_dev dev, int32_t type, const void* src, int64_t rows, int64_t cols, uint64_t dst);
 
-typedef struct { uint64_t data; int32_t type, cols; int64_t rows; } QrWeight;   /* a packed matrix */
+typedef struct QrWeight { uint64_t data; int32_t type, cols; int64_t rows; } QrWeight;   /* a packed matrix */
 
 /* ---- operations ---- */
 enum {
@@ -75,24 +75,24 @@ enum {
   QR_OP_ATTENTION = 6, QR_OP_GATED = 7, QR_OP_GATHER_ROWS = 8, QR_OP_SAMPLE = 9
 };
 
-typedef struct { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
+typedef struct QrOp { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
 
 /* QR_OP_COPY_BLOCKS: for each pair (src, dst) of the step, in each of `regions` equal regions:
    base + r * region_bytes + dst * block_bytes <- ... src ... */
-typedef struct { uint64_t base; uint64_t region_bytes; uint64_t block_bytes; int32_t regions, reserved; } QrCopyBlocks;
+typedef struct QrCopyBlocks { uint64_t base; uint64_t region_bytes; uint64_t block_bytes; int32_t regions, reserved; } QrCopyBlocks;
 
 /* QR_OP_EMBED: out[t, :] = weight[token[t], :] * scale, dequantised. out [T, weight.cols] */
-typedef struct { uint64_t out; QrWeight weight; float scale; int32_t reserved; } QrEmbed;
+typedef struct QrEmbed { uint64_t out; QrWeight weight; float scale; int32_t reserved; } QrEmbed;
 
 /* QR_OP_RMS_NORM: out[r, :] = x[r, :] / sqrt(mean(x[r, :]^2) + eps) * weight. rows T, or R with QR_ROWS_LOGITS. */
-typedef struct { uint64_t x, out, weight; int32_t cols; float eps; } QrRmsNorm;
+typedef struct QrRmsNorm { uint64_t x, out, weight; int32_t cols; float eps; } QrRmsNorm;
 #define QR_ROWS_LOGITS 1
 
 /* QR_OP_LINEAR: out[r, n] (+)= sum_k x[r, k] * W[n, k] + bias[n], W being up to three matrices stacked along n
    (query, key, value; gate, up). out has leading dimension out_cols = sum of their rows.
    Quantised weights on the CPU: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes);
    where some part has 4-bit codes, the scales of two neighbouring groups differ by a power of two. */
-typedef struct {
+typedef struct QrLinear {
   uint64_t x, out, bias /* 0 = none */;
   QrWeight parts[3];
   int32_t n_parts, in_cols, out_cols, reserved;
@@ -108,7 +108,7 @@ typedef struct {
    BF16, D even: k cache [blocks, Hkv, D / 2, block_tokens, 2], v cache [blocks, Hkv, block_tokens / 2, D, 2].
    On CUDA BF16 alone: k and v cache [blocks, Hkv, block_tokens, D].
    slot = block * block_tokens + offset. block_tokens is a multiple of 16, on CUDA a power of two. */
-typedef struct {
+typedef struct QrRopeKv {
   uint64_t qkv, q_out, q_norm, k_norm, cos_sin, k_cache, v_cache;
   int32_t heads, kv_heads, head_dim, rotary_dim, kv_type, block_tokens;
   float eps; int32_t reserved;
@@ -120,7 +120,7 @@ typedef struct {
    [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. scale > 0.
    The positions of a sequence's tokens are consecutive.
    With a BF16 cache the queries and the weights of the positions are rounded to BF16 too; sums are in F32. */
-typedef struct {
+typedef struct QrAttention {
   uint64_t q, out, k_cache, v_cache;
   int32_t heads, kv_heads, head_dim, kv_type, block_tokens, window;
   float scale, softcap /* 0 = none */;
@@ -128,14 +128,14 @@ typedef struct {
 
 /* QR_OP_GATED: out[r, i] = act(gate_up[r, i]) * gate_up[r, inner + i]. gate_up [rows, 2 inner], out [rows, inner]; rows T,
    or R with QR_ROWS_LOGITS. */
-typedef struct { uint64_t gate_up, out; int32_t inner, activation; } QrGated;
+typedef struct QrGated { uint64_t gate_up, out; int32_t inner, activation; } QrGated;
 enum { QR_SILU = 0, QR_GELU_TANH = 1 };
 
 /* QR_OP_GATHER_ROWS: out[r, :] = x[logits_row[r], :]. x [T, cols], out [R, cols] */
-typedef struct { uint64_t x, out; int32_t cols, reserved; } QrGatherRows;
+typedef struct QrGatherRows { uint64_t x, out; int32_t cols, reserved; } QrGatherRows;
 
 /* QR_OP_SAMPLE: for each sample of the step, from logits [R, vocab]. logits are not changed. */
-typedef struct { uint64_t logits; int32_t vocab, reserved; } QrSample;
+typedef struct QrSample { uint64_t logits; int32_t vocab, reserved; } QrSample;
 
 /* ---- the step ---- */
 #define QR_MAX_LOGPROBS 20
@@ -145,7 +145,7 @@ typedef struct { uint64_t logits; int32_t vocab, reserved; } QrSample;
    highest first, whose sum reaches p), draw. The uniform number is Philox4x32-10(key = seed, counter = (position, stream)),
    the draw inverts the cumulative sum in order of token id.
    Log-probabilities are of the raw logits. target >= 0: nothing is drawn, the token is target. */
-typedef struct {
+typedef struct QrSampleRow {
   int32_t row;                  /* 0 .. R-1 */
   int32_t target;               /* -1 = draw */
   float temperature, top_p, min_p;
@@ -158,7 +158,7 @@ typedef struct {
   int32_t count_begin, count_end; /* into count_token / count_output: the distinct tokens seen */
 } QrSampleRow;
 
-typedef struct {
+typedef struct QrStep {
   int32_t size;                                  /* sizeof(QrStep) */
   int32_t n_tokens, n_seqs, n_logits, n_samples, n_copies;
   int32_t table_stride;                          /* entries per row of block_table */

@@ -118,7 +118,7 @@ class HeaderTest {
 
     private static Map<String, Struct> parseStructs() {
         Map<String, Struct> structs = new LinkedHashMap<>();
-        Matcher m = Pattern.compile("typedef struct \\{(.*?)\\} (\\w+);", Pattern.DOTALL)
+        Matcher m = Pattern.compile("typedef struct \\w+ \\{(.*?)\\} (\\w+);", Pattern.DOTALL)
                 .matcher(header);
         while (m.find()) {
             structs.put(m.group(2), parseStruct(m.group(1), structs));
