@@ -1,4 +1,5 @@
-// main [quick|full|kernels|model]: the table of kernels against this card's ceilings, then a whole model.
+// main [quick|full|kernels|model]: the table of kernels against this card's ceilings, then a whole model. $QR_PREDICTIONS
+// names the file of predictions, $QR_JSON a file for the rows.
 #include <string.h>
 
 #include "bench.h"

@@ -1,6 +1,7 @@
 // A whole step of a model of Llama-3-8B's shape: 32 layers with random bf16 weights, as one CUDA graph. What is left
 // out: the host's scheduling, and the network.
-#include "attention_scene.h"
+#include <string.h>
+
 #include "bench.h"
 #include "linear.h"
 #include "rows.h"
@@ -10,9 +11,11 @@ namespace quire::bench {
 namespace {
 
 using namespace quire::cuda;
+using cuda_cases::AttentionScene;
+using cuda_cases::AttentionShape;
 
-constexpr int kLayers = 32, kHidden = 4096, kInner = 14336, kVocab = 128256, kPositions = 4096;
-constexpr Heads kHeads;
+constexpr AttentionShape kHeads = {sized(32, 4), sized(8, 1), sized(128, 64)};
+constexpr int kLayers = sized(32, 2), kHidden = kHeads.heads * kHeads.dim, kInner = sized(14336, 512), kVocab = sized(128256, 1024), kPositions = 4096;
 constexpr int kQkv = (kHeads.heads + 2 * kHeads.kv_heads) * kHeads.dim;
 
 struct Layer {
@@ -22,46 +25,102 @@ struct Layer {
 
 struct Weights {
   std::vector<Layer> layers;
-  const bf16* table = random_bf16<bf16>(int64_t{kVocab} * kHidden, 1, 1);
-  const bf16* head = random_bf16<bf16>(int64_t{kVocab} * kHidden, 0.03f, 2);
+  const bf16* table = random_bf16(int64_t{kVocab} * kHidden, 1, 1);
+  const bf16* head = random_bf16(int64_t{kVocab} * kHidden, 0.03f, 2);
   const float* cos_sin = upload(std::vector<float>(size_t{kPositions} * kHeads.dim, 0.7f));
 
   Weights() {
     for (uint32_t l = 0; l < kLayers; l++) {
-      layers.push_back({random_bf16<bf16>(int64_t{kQkv} * kHidden, 0.03f, 10 * l + 3), random_bf16<bf16>(int64_t{kHidden} * kHidden, 0.03f, 10 * l + 4),
-                        random_bf16<bf16>(int64_t{2} * kInner * kHidden, 0.03f, 10 * l + 5), random_bf16<bf16>(int64_t{kHidden} * kInner, 0.03f, 10 * l + 6),
+      layers.push_back({random_bf16(int64_t{kQkv} * kHidden, 0.03f, 10 * l + 3), random_bf16(int64_t{kHidden} * kHidden, 0.03f, 10 * l + 4),
+                        random_bf16(int64_t{2} * kInner * kHidden, 0.03f, 10 * l + 5), random_bf16(int64_t{kHidden} * kInner, 0.03f, 10 * l + 6),
                         upload(std::vector<float>(kHidden, 1))});
     }
   }
   std::vector<const bf16*> each(const bf16* Layer::*part) const {
     std::vector<const bf16*> all;
-    for (int l = 0; l < 6; l++) all.push_back(layers[static_cast<size_t>(l)].*part);
+    for (int l = 0; l < sized(6, kLayers); l++) all.push_back(layers[static_cast<size_t>(l)].*part);
     return all;
   }
 };
 
-double step_us(const CublasLt& lt, const Weights& w, const std::vector<AttentionSpan>& spans, int split, bool report) {
-  AttentionScene scene(kHeads, spans, split, 1 << 20);
+/// Shares of the time in which the GPU has no work: between steps, and at most also between a step's kernels.
+struct Idle {
+  double between = 0, most = 0;
+};
+struct StepTime {
+  double us;
+  Idle idle;
+};
+
+/// Decode as the server does it: the host waits for each step's tokens before it sends the next. By events around every
+/// replay; within a step, a boundary for each of its kernels, which overlapping launches hide in part.
+Idle idle_of(const Replay& step, int32_t* tokens, int rows) {
+#ifdef QR_SHIM
+  (void)step, (void)tokens, (void)rows;
+  return {};
+#else
+  constexpr int kSteps = 64;
+  constexpr size_t kStepBytes = 160 << 10;  // a step buffer of 256 sequences by 128 blocks
+  void *staging = nullptr, *read = nullptr;
+  must(cudaMallocHost(&staging, kStepBytes), "staging");
+  must(cudaMallocHost(&read, static_cast<size_t>(rows) * 4), "tokens");
+  uint8_t* buffer = reserve<uint8_t>(kStepBytes);
+  std::vector<cudaEvent_t> begin(kSteps), end(kSteps);
+  for (int i = 0; i < kSteps; i++) {
+    cudaEventCreate(&begin[static_cast<size_t>(i)]);
+    cudaEventCreate(&end[static_cast<size_t>(i)]);
+  }
+  for (int i = 0; i < kSteps; i++) {
+    memset(staging, i, kStepBytes);
+    must(cudaMemcpyAsync(buffer, staging, kStepBytes, cudaMemcpyHostToDevice, stream()), "step buffer");
+    cudaEventRecord(begin[static_cast<size_t>(i)], stream());
+    step.launch();
+    cudaEventRecord(end[static_cast<size_t>(i)], stream());
+    must(cudaMemcpyAsync(read, tokens, static_cast<size_t>(rows) * 4, cudaMemcpyDeviceToHost, stream()), "tokens");
+    must(cudaStreamSynchronize(stream()), "step");
+  }
+  float all = 0, busy = 0, ms = 0;
+  cudaEventElapsedTime(&all, begin.front(), begin.back());
+  for (int i = 0; i + 1 < kSteps; i++) {
+    cudaEventElapsedTime(&ms, begin[static_cast<size_t>(i)], end[static_cast<size_t>(i)]);
+    busy += ms;
+  }
+  for (int i = 0; i < kSteps; i++) {
+    cudaEventDestroy(begin[static_cast<size_t>(i)]);
+    cudaEventDestroy(end[static_cast<size_t>(i)]);
+  }
+  cudaFreeHost(staging);
+  cudaFreeHost(read);
+  cudaFree(buffer);
+  const double boundaries = (kSteps - 1) * step.kernels() * ceilings.boundary_us / 1e3;
+  return {1 - busy / all, 1 - (busy - boundaries) / all};
+#endif
+}
+
+StepTime step_time(const CublasLt& lt, const Weights& w, const std::vector<AttentionSpan>& spans, int split) {
+  conformance::Random random(1);
+  const AttentionScene scene(kHeads, spans, sized(split, 64), 1 << 20, false, random);
   const int tokens = scene.tokens, rows = static_cast<int>(spans.size());
-  const int64_t layer_cache = static_cast<int64_t>(scene.blocks) * 16 * kHeads.kv_heads * kHeads.dim;
-  bf16 *keys = random_bf16<bf16>(kLayers * layer_cache, 1, 5), *values = random_bf16<bf16>(kLayers * layer_cache, 1, 6);
+  const int64_t layer_cache = scene.cache_size();
+  bf16 *keys = random_bf16(kLayers * layer_cache, 1, 5), *values = random_bf16(kLayers * layer_cache, 1, 6);
   std::vector<int32_t> slot, token, last;
   for (size_t s = 0; s < spans.size(); s++) {
     for (int i = 0; i < spans[s].queries; i++) {
       const int p = spans[s].length - spans[s].queries + i;
-      slot.push_back(scene.table[s * static_cast<size_t>(scene.args.table_stride) + static_cast<size_t>(p / 16)] * 16 + p % 16);
+      slot.push_back(scene.slot(s, p));
       token.push_back(static_cast<int32_t>((s * 977 + static_cast<size_t>(p) * 31) % kVocab));
     }
     last.push_back(static_cast<int32_t>(slot.size()) - 1);
   }
   const int32_t *d_slot = upload(slot), *d_position = upload(scene.position), *d_token = upload(token), *d_last = upload(last);
   bf16 *x = reserve<bf16>(int64_t{tokens} * kHidden), *y = reserve<bf16>(int64_t{tokens} * kHidden);
-  bf16 *qkv = random_bf16<bf16>(int64_t{tokens} * kQkv, 1, 9), *q = reserve<bf16>(int64_t{tokens} * kHidden);
-  bf16 *gate_up = reserve<bf16>(int64_t{tokens} * 2 * kInner), *act = random_bf16<bf16>(int64_t{tokens} * kInner, 1, 8);
+  bf16 *qkv = random_bf16(int64_t{tokens} * kQkv, 1, 9), *q = reserve<bf16>(int64_t{tokens} * kHidden);
+  bf16 *gate_up = reserve<bf16>(int64_t{tokens} * 2 * kInner), *act = random_bf16(int64_t{tokens} * kInner, 1, 8);
   float* logits = reserve<float>(int64_t{rows} * kVocab);
   int32_t* out = reserve<int32_t>(rows);
   uint64_t* workspace = reserve<uint64_t>(greedy_workspace(rows, kVocab));
-  fill_bf16_kernel<<<2048, 256>>>(reinterpret_cast<uint16_t*>(y), int64_t{tokens} * kHidden, 1, 4);
+  fill(y, int64_t{tokens} * kHidden, 1, 4);
+  const AttentionArgs given = on_device(scene, q);
 
   Linear to_qkv(lt, tokens, kQkv, kHidden), to_o(lt, tokens, kHidden, kHidden), to_gate_up(lt, tokens, 2 * kInner, kHidden),
       to_down(lt, tokens, kHidden, kInner), to_logits(lt, rows, kVocab, kHidden, true);
@@ -88,8 +147,7 @@ double step_us(const CublasLt& lt, const Weights& w, const std::vector<Attention
     must(embed({w.table, WeightFormat::kBf16, x, d_token, tokens, kHidden, 1}, stream()), "embed");
     for (int l = 0; l < kLayers; l++) {
       const Layer& layer = w.layers[static_cast<size_t>(l)];
-      AttentionArgs args = scene.args;
-      args.q = q;
+      AttentionArgs args = given;
       args.out = y;
       args.k_cache = keys + l * layer_cache;
       args.v_cache = values + l * layer_cache;
@@ -109,25 +167,26 @@ double step_us(const CublasLt& lt, const Weights& w, const std::vector<Attention
     to_logits.run(y, w.head, logits, false);
     must(greedy({logits, out, workspace, rows, kVocab, kVocab}, stream()), "greedy");
   };
-  const double us = time_us(1, 9, run);
-  if (report) {
+  const Replay step(1, run);
+  const StepTime time = {step.time_us(9), idle_of(step, out, rows)};
+  if (!kShim) {
     printf("  products, us (cuBLASLt | own): qkv %.1f | %.1f, o %.1f | %.1f, gate_up %.1f | %.1f, down %.1f | %.1f, head %.1f | %.1f\n",
            to_qkv.lt_us, to_qkv.own_us, to_o.lt_us, to_o.own_us, to_gate_up.lt_us, to_gate_up.own_us, to_down.lt_us, to_down.own_us,
            to_logits.lt_us, to_logits.own_us);
-    std::vector<int32_t> tokens_out(static_cast<size_t>(rows));
-    must(cudaMemcpy(tokens_out.data(), out, tokens_out.size() * 4, cudaMemcpyDeviceToHost), "download");
-    int refused = 0;
-    for (int32_t t : tokens_out) refused += t < 0 || t >= kVocab;
-    if (refused > 0) {
-      printf("WRONG: %d of %d rows gave no token\n", refused, rows);
-      wrong++;
-    }
+  }
+  std::vector<int32_t> tokens_out(static_cast<size_t>(rows));
+  must(cudaMemcpy(tokens_out.data(), out, tokens_out.size() * 4, cudaMemcpyDeviceToHost), "download");
+  int refused = 0;
+  for (int32_t t : tokens_out) refused += t < 0 || t >= kVocab;
+  if (refused > 0) {
+    printf("WRONG: %d of %d rows gave no token\n", refused, rows);
+    wrong++;
   }
   for (void* p : {static_cast<void*>(keys), static_cast<void*>(values), static_cast<void*>(x), static_cast<void*>(y), static_cast<void*>(qkv),
                   static_cast<void*>(q), static_cast<void*>(gate_up), static_cast<void*>(act), static_cast<void*>(logits)}) {
     cudaFree(p);
   }
-  return us;
+  return time;
 }
 
 }  // namespace
@@ -136,17 +195,19 @@ void model_table(const CublasLt& lt) {
   const Weights weights;
   const struct {
     int batch, split;
-    const char* predicted;
-  } cases[] = {{1, 128, "210 tok/s"}, {64, 512, "9300 tok/s"}, {256, 512, "14500 tok/s"}};
+  } cases[] = {{1, 128}, {64, 512}, {256, 512}};
   const double weight_bytes = 2.0 * (kLayers * (static_cast<double>(kHidden) * (kQkv + kHidden + 3.0 * kInner)) + static_cast<double>(kVocab) * kHidden);
   for (const auto& c : cases) {
-    const double us = step_us(lt, weights, std::vector<AttentionSpan>(static_cast<size_t>(c.batch), {0, 1, 1024}), c.split, true);
+    const StepTime step = step_time(lt, weights, std::vector<AttentionSpan>(static_cast<size_t>(sized(c.batch, 3)), {0, 1, sized(1024, 40)}), c.split);
     const double bytes = weight_bytes + 4.0 * c.batch * 1024 * kHeads.kv_heads * kHeads.dim * kLayers;
-    row("8B decode step, batch " + std::to_string(c.batch) + " at 1k", us, text("%.0f tok/s", c.batch / us * 1e6),
-        text("%.0f %% of copy", 100 * bytes / us * 1e6 / ceilings.copy), c.predicted);
+    const std::string batch = "batch " + std::to_string(c.batch) + " at 1k";
+    row("8B decode step, " + batch, step.us, text("%.0f tok/s", c.batch / step.us * 1e6), text("%.0f %% of copy", 100 * bytes / step.us * 1e6 / ceilings.copy));
+    if (c.batch > 1) row("GPU idle in 8B decode, " + batch, step.us * step.idle.between, text("%.2f %% between steps", 100 * step.idle.between), text("%.1f %% at most", 100 * step.idle.most));
   }
-  const double us = step_us(lt, weights, {{0, 2048, 2048}}, 512, true);
-  row("8B prefill of 2k", us, text("TTFT %.1f ms", us / 1e3), text("%.0f %% of matmul", 100 * (2.0 * 2048 * (weight_bytes / 2 - static_cast<double>(kVocab) * kHidden)) / us * 1e6 / ceilings.matmul), "TTFT 48 ms");
+  const int prompt = sized(2048, 40);
+  const double us = step_time(lt, weights, {{0, prompt, prompt}}, 512).us;
+  const double flops = 2.0 * prompt * (weight_bytes / 2 - static_cast<double>(kVocab) * kHidden);
+  row("8B prefill of 2k", us, text("TTFT %.1f ms", us / 1e3), text("%.0f %% of matmul", 100 * flops / us * 1e6 / ceilings.matmul));
 }
 
 }  // namespace quire::bench

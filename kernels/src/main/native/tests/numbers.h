@@ -1,4 +1,5 @@
-// Numbers of the cases, of the CPU's kernels and of CUDA's: a reproducible stream, and IEEE half by its definition.
+// Numbers of the cases, of the CPU's kernels and of CUDA's: a reproducible stream, IEEE half by its definition, and how
+// far results are from what was wanted.
 #ifndef QUIRE_TESTS_NUMBERS_H
 #define QUIRE_TESTS_NUMBERS_H
 
@@ -56,6 +57,19 @@ inline uint16_t float_to_half(double value) {
   const double fraction = frexp(magnitude, &exponent);  // [0.5, 1)
   const int mantissa = static_cast<int>(nearbyint(ldexp(fraction, 11)));
   return static_cast<uint16_t>(sign + ((exponent + 13) << 10) + mantissa);
+}
+
+/// |got - wanted| / |wanted| over all elements that are wanted; infinite if anything is NaN.
+template <class Got, class Wanted>
+double distance(const std::vector<Got>& got, const std::vector<Wanted>& wanted) {
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < wanted.size(); i++) {
+    const double w = wanted[i], d = got[i] - w;
+    error += d * d;
+    norm += w * w;
+  }
+  const double result = sqrt(error / (norm > 0 ? norm : 1));
+  return isnan(result) ? HUGE_VAL : result;
 }
 
 }  // namespace conformance

@@ -13,6 +13,8 @@ enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrMaxShar
 enum { cudaStreamNonBlocking = 1 };
 struct cudaDeviceProp {
   char name[256];
+  int multiProcessorCount;
+  size_t totalGlobalMem;
 };
 
 inline const char* cudaGetErrorString(cudaError_t status) {
@@ -30,6 +32,8 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int)
 }
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int) {
   snprintf(out->name, sizeof out->name, "shim");
+  out->multiProcessorCount = 3;
+  out->totalGlobalMem = size_t{4} << 30;
   return cudaSuccess;
 }
 inline cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
@@ -57,6 +61,10 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cud
   memcpy(to, from, bytes);
   return cudaSuccess;
 }
+inline cudaError_t cudaMemset(void* at, int value, size_t bytes) { return cudaMemsetAsync(at, value, bytes, nullptr); }
+inline cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+}
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
   *out = nullptr;
   return cudaSuccess;
@@ -66,5 +74,7 @@ inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
   shim::settle();
   return cudaSuccess;
 }
+
+inline cudaError_t cudaDeviceSynchronize() { return cudaStreamSynchronize(nullptr); }
 
 #endif

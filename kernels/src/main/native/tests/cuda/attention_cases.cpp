@@ -1,8 +1,9 @@
 // Paged attention, plain and on tensor cores, against float64: mixed steps, permuted and shared blocks, groups, head
 // sizes, windows, caps, splits. Positions past a sequence's end hold NaN.
 #include <algorithm>
+#include <memory>
 
-#include "../../cuda/attention.h"
+#include "attention_scene.h"
 #include "harness.h"
 
 namespace cuda_cases {
@@ -19,54 +20,41 @@ struct Scene {
 };
 
 struct Cache {
-  int blocks = 0, stride = 0;
-  std::vector<int32_t> table;
   std::vector<bf16> k, v;
 };
 
-Cache make_cache(const Scene& s, Random& random) {
+/// Positions past a sequence's end are NaN.
+Cache make_cache(const AttentionScene& s, Random& random) {
   Cache cache;
-  const int bt = s.block_tokens;
-  for (const AttentionSpan& span : s.spans) {
-    cache.blocks += ceil_div(span.length, bt);
-    cache.stride = std::max(cache.stride, ceil_div(span.length, bt));
-  }
-  std::vector<int32_t> ids(static_cast<size_t>(cache.blocks));
-  for (int i = 0; i < cache.blocks; i++) ids[static_cast<size_t>(i)] = i;
-  for (int i = cache.blocks - 1; i > 0; i--) std::swap(ids[static_cast<size_t>(i)], ids[static_cast<size_t>(random.below(i + 1))]);
-  cache.table.assign(s.spans.size() * static_cast<size_t>(cache.stride), -1);
-  const size_t block = static_cast<size_t>(s.kv_heads * bt * s.dim);
-  cache.k = normals(static_cast<size_t>(cache.blocks) * block, random);
-  cache.v = normals(static_cast<size_t>(cache.blocks) * block, random);
-  size_t next = 0;
+  cache.k = normals(static_cast<size_t>(s.cache_size()), random);
+  cache.v = normals(static_cast<size_t>(s.cache_size()), random);
+  const int bt = s.shape.block_tokens, dim = s.shape.dim;
   for (size_t b = 0; b < s.spans.size(); b++) {
     const int length = s.spans[b].length;
-    int32_t* row = &cache.table[b * static_cast<size_t>(cache.stride)];
-    for (int i = 0; i < ceil_div(length, bt); i++) row[i] = ids[next++];
-    for (int h = 0; h < s.kv_heads && length % bt != 0; h++) {
+    for (int h = 0; h < s.shape.kv_heads && length % bt != 0; h++) {
       for (int p = length % bt; p < bt; p++) {
-        const size_t at = (static_cast<size_t>(row[length / bt] * s.kv_heads + h) * static_cast<size_t>(bt) + static_cast<size_t>(p)) * static_cast<size_t>(s.dim);
-        for (size_t d = 0; d < static_cast<size_t>(s.dim); d++) cache.k[at + d] = cache.v[at + d] = {0x7fff};
+        const int block = s.table[b * static_cast<size_t>(s.stride) + static_cast<size_t>(length / bt)];
+        const size_t at = static_cast<size_t>(((block * s.shape.kv_heads + h) * bt + p) * dim);
+        for (size_t d = 0; d < static_cast<size_t>(dim); d++) cache.k[at + d] = cache.v[at + d] = {0x7fff};
       }
     }
-    // A full first block is shared with the first sequence, as after a prefix hit.
-    if (b > 0 && length > bt && s.spans[0].length > bt) row[0] = cache.table[0];
   }
   return cache;
 }
 
-std::vector<double> reference(const Scene& s, const Cache& cache, const std::vector<bf16>& q, int tokens) {
-  std::vector<double> out(static_cast<size_t>(tokens * s.heads * s.dim));
+std::vector<double> reference(const AttentionScene& scene, const Cache& cache, const std::vector<bf16>& q) {
+  const AttentionShape& s = scene.shape;
+  std::vector<double> out(static_cast<size_t>(scene.query_size()));
   const int bt = s.block_tokens;
   const double scale = 1 / sqrt(s.dim);
-  for (size_t b = 0; b < s.spans.size(); b++) {
-    const AttentionSpan& span = s.spans[b];
+  for (size_t b = 0; b < scene.spans.size(); b++) {
+    const AttentionSpan& span = scene.spans[b];
     for (int t = 0; t < span.queries; t++) {
       const int position = span.length - span.queries + t;
       const int first = s.window > 0 ? std::max(0, position - s.window + 1) : 0;
       for (int h = 0; h < s.heads; h++) {
         auto row = [&](int p) {
-          const int block = cache.table[b * static_cast<size_t>(cache.stride) + static_cast<size_t>(p / bt)];
+          const int block = scene.table[b * static_cast<size_t>(scene.stride) + static_cast<size_t>(p / bt)];
           return (static_cast<size_t>(block * s.kv_heads + h / (s.heads / s.kv_heads)) * static_cast<size_t>(bt) + static_cast<size_t>(p % bt)) * static_cast<size_t>(s.dim);
         };
         const size_t at = (static_cast<size_t>(span.query + t) * static_cast<size_t>(s.heads) + static_cast<size_t>(h)) * static_cast<size_t>(s.dim);
@@ -90,37 +78,33 @@ std::vector<double> reference(const Scene& s, const Cache& cache, const std::vec
   return out;
 }
 
-void run(Scene s, uint64_t seed) {
+void run(const Scene& s, uint64_t seed) {
   Random random(seed);
-  int tokens = 0;
-  std::vector<int32_t> query_start = {0}, length;
-  for (AttentionSpan& span : s.spans) {
-    span.query = tokens;
-    tokens += span.queries;
-    query_start.push_back(tokens);
-    length.push_back(span.length);
-  }
-  const Cache cache = make_cache(s, random);
-  const std::vector<bf16> q = normals(static_cast<size_t>(tokens * s.heads * s.dim), random);
-  const std::vector<double> wanted = reference(s, cache, q, tokens);
-  const AttentionPlan plan = plan_attention(s.spans, s.heads, s.kv_heads, s.dim, s.window, s.split, 2 * s.split);
-  const AttentionCounts counts = {static_cast<int32_t>(plan.decode.size()), static_cast<int32_t>(plan.prefill.size()),
-                                  static_cast<int32_t>(plan.merges.size()), 0};
+  const AttentionScene scene({s.heads, s.kv_heads, s.dim, s.block_tokens, s.window, s.softcap}, s.spans, s.split, 2 * s.split, true, random);
+  const Cache cache = make_cache(scene, random);
+  const std::vector<bf16> q = normals(static_cast<size_t>(scene.query_size()), random);
+  const std::vector<double> wanted = reference(scene, cache, q);
+  const AttentionCounts& counts = scene.counts;
   Device<bf16> d_q(q), d_k(cache.k), d_v(cache.v), out(q.size()), plain_out(q.size());
-  Device<int32_t> table(cache.table), d_start(query_start), d_length(length);
-  Device<AttentionItem> decode(plan.decode), prefill(plan.prefill);
-  Device<AttentionMerge> merges(plan.merges);
-  Device<AttentionCounts> d_counts(std::vector<AttentionCounts>{counts});
-  Device<float> partial_out(static_cast<size_t>(plan.slots * s.heads * s.dim));
-  Device<float2> partial_stats(static_cast<size_t>(plan.slots * s.heads));
-  AttentionArgs args = {d_q.data(), out.data(), d_k.data(), d_v.data(), table.data(), decode.data(), prefill.data(),
-                        merges.data(), d_counts.data(), partial_out.data(), partial_stats.data(),
-                        s.heads, s.kv_heads, s.dim, s.block_tokens == 16 ? 4 : 5, cache.stride, s.window,
-                        1 / sqrtf(static_cast<float>(s.dim)), s.softcap};
+  Device<int32_t> d_start(scene.query_start), d_length(scene.length);
+  Device<float> partial_out(static_cast<size_t>(scene.partial_size()));
+  Device<float2> partial_stats(static_cast<size_t>(scene.plan.slots * s.heads));
+  std::vector<std::shared_ptr<void>> kept;
+  AttentionArgs args = scene.args([&]<class T>(const std::vector<T>& values) -> const T* {
+    auto made = std::make_shared<Device<T>>(values);
+    kept.push_back(made);
+    return made->data();
+  });
+  args.q = d_q.data();
+  args.out = out.data();
+  args.k_cache = d_k.data();
+  args.v_cache = d_v.data();
+  args.partial_out = partial_out.data();
+  args.partial_stats = partial_stats.data();
   // Capacity beyond the counts, as in a graph of a larger bucket.
   require(attention(args, {counts.decode + 1, counts.prefill + 1, counts.merges + 1, 0}, nullptr), s.name);
   args.out = plain_out.data();
-  require(attention_plain(args, d_start.data(), d_length.data(), static_cast<int>(s.spans.size()), tokens, nullptr), s.name);
+  require(attention_plain(args, d_start.data(), d_length.data(), static_cast<int>(s.spans.size()), scene.tokens, nullptr), s.name);
   const std::vector<bf16> got = out.host(), plain = plain_out.host();
   const std::string name = std::string("attention ") + s.name;
   check(name + " plain", relative_error(plain, wanted), 3e-3);

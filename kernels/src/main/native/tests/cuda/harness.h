@@ -107,17 +107,17 @@ inline std::vector<bf16> normals(size_t n, Random& random, float scale = 1.0f) {
   return values;
 }
 
-/// |got - wanted| / |wanted| over all elements; infinite if anything is NaN.
+inline std::vector<double> values_of(const std::vector<bf16>& values) {
+  std::vector<double> wide;
+  for (bf16 value : values) wide.push_back(value_of(value));
+  return wide;
+}
+inline const std::vector<float>& values_of(const std::vector<float>& values) { return values; }
+
+/// How far results are from what was wanted, as conformance::distance.
 template <class T>
 double relative_error(const std::vector<T>& got, const std::vector<double>& wanted) {
-  double error = 0, norm = 0;
-  for (size_t i = 0; i < wanted.size(); i++) {
-    const double d = static_cast<double>(value_of(got[i])) - wanted[i];
-    error += d * d;
-    norm += wanted[i] * wanted[i];
-  }
-  const double result = sqrt(error / (norm > 0 ? norm : 1));
-  return isnan(result) ? HUGE_VAL : result;
+  return conformance::distance(values_of(got), wanted);
 }
 
 /// One case: its name, its error and the error allowed. Its bits go into the digest that must not depend on the order

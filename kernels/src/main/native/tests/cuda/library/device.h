@@ -40,17 +40,6 @@ inline std::vector<uint16_t> bf16_of(const std::vector<float>& values) {
   return rounded;
 }
 
-/// |got - wanted| / |wanted|; infinite if anything is NaN.
-inline double distance(const std::vector<float>& got, const std::vector<double>& wanted) {
-  double error = 0, norm = 1e-30;
-  for (size_t i = 0; i < wanted.size(); i++) {
-    error += (got[i] - wanted[i]) * (got[i] - wanted[i]);
-    norm += wanted[i] * wanted[i];
-  }
-  const double result = sqrt(error / norm);
-  return isnan(result) ? HUGE_VAL : result;
-}
-
 inline std::vector<float> floats_of(const std::vector<uint16_t>& values, size_t n) {
   std::vector<float> wide;
   for (size_t i = 0; i < n; i++) wide.push_back(quire::bf16_to_float(values[i]));
