@@ -10,19 +10,20 @@ WORKDIR /quire
 RUN mvn -q -B package dependency:copy-dependencies -Dmaven.test.skip=true -Dspotless.check.skip \
         -DincludeScope=runtime -DoutputDirectory=/quire/target/lib \
     && cp server/target/quire-*.jar target/lib/
-RUN sh docker/runtime.sh /opt/java
+RUN sh docker/runtime.sh /runtime
 ARG BAKE_MODEL=no
 ENV XDG_CACHE_HOME=/cache
 RUN mkdir -p /cache \
     && if [ "$BAKE_MODEL" = yes ]; then java -cp 'target/lib/*' dev.quire.server.Main fetch default; fi
 
 FROM debian:13-slim
-RUN useradd --system --home-dir /cache quire
-COPY --from=build /opt/java /opt/java
+RUN useradd --system --uid 10001 --home-dir /cache quire
+COPY --from=build /runtime /opt/java
 COPY --from=build /quire/target/lib /opt/quire/lib
-COPY --from=build --chown=quire /cache /cache
+COPY --from=build --chown=10001 /cache /cache
 COPY docker/health.sh /opt/quire/
-USER quire
+# A number, so that Kubernetes can see that it is not root.
+USER 10001
 ENV XDG_CACHE_HOME=/cache
 VOLUME /cache
 EXPOSE 8000

@@ -10,21 +10,22 @@ COPY kernels/src/main/native/cuda/toolchain.* kernels/src/main/native/cuda/
 RUN sh kernels/src/main/native/cuda/toolchain.sh
 COPY . /quire
 # The library goes where the jar of the kernels is packed from.
-RUN NVCC="$(sh kernels/src/main/native/cuda/toolchain.sh)" \
-    && NVCC="$NVCC/bin/nvcc" NVCC_APPEND_FLAGS="-L$NVCC/lib" sh kernels/src/main/native/cuda/build.sh \
+RUN toolkit="$(sh kernels/src/main/native/cuda/toolchain.sh)" \
+    && NVCC="$toolkit/bin/nvcc" NVCC_APPEND_FLAGS="-L$toolkit/lib" sh kernels/src/main/native/cuda/build.sh \
         kernels/target/cuda kernels/target/classes/META-INF/native/linux-x86_64
 RUN mvn -q -B package dependency:copy-dependencies -Dmaven.test.skip=true -Dspotless.check.skip \
         -DincludeScope=runtime -DoutputDirectory=/quire/target/lib \
     && cp server/target/quire-*.jar target/lib/
-RUN sh docker/runtime.sh /opt/java && mkdir -p /cache
+RUN sh docker/runtime.sh /runtime && mkdir -p /cache
 
 FROM debian:13-slim
-RUN useradd --system --home-dir /cache quire
-COPY --from=build /opt/java /opt/java
+RUN useradd --system --uid 10001 --home-dir /cache quire
+COPY --from=build /runtime /opt/java
 COPY --from=build /quire/target/lib /opt/quire/lib
-COPY --from=build --chown=quire /cache /cache
+COPY --from=build --chown=10001 /cache /cache
 COPY docker/health.sh /opt/quire/
-USER quire
+# A number, so that Kubernetes can see that it is not root.
+USER 10001
 ENV XDG_CACHE_HOME=/cache NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 VOLUME /cache
 EXPOSE 8000
