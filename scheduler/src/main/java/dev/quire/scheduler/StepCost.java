@@ -18,6 +18,7 @@ final class StepCost {
      */
     static final double PATIENCE_NANOS = 100e6;
 
+    /** How often that gap, at most. */
     private static final double MOST_PATIENCE = 2;
 
     /** Steps after which a number of rows is measured again: few at first, at most so many. */
