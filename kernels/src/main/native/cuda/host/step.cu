@@ -53,20 +53,15 @@ const int32_t* StepBuffer::put_table(const QrStep& step) {
   return at;
 }
 
-int StepBuffer::plan(const Program& program, const QrStep& step) {
+void StepBuffer::plan(const Program& program, const QrStep& step) {
   spans_.clear();
   lengths_.clear();
   arrays_.table_stride = 0;
   plans_.clear();
-  if (program.block_tokens() == 0) return QR_OK;
+  if (program.block_tokens() == 0) return;
   int32_t longest = 0;
   for (int32_t b = 0; b < step.n_seqs; b++) {
     const int32_t first = step.query_start[b], queries = step.query_start[b + 1] - first;
-    for (int32_t t = first + 1; t < first + queries; t++) {
-      if (step.position[t] != step.position[t - 1] + 1) {
-        return fail(QR_UNSUPPORTED, "step: token %d of sequence %d does not follow the one before; CUDA takes consecutive positions", t, b);
-      }
-    }
     const int32_t length = queries > 0 ? step.position[first + queries - 1] + 1 : 0;
     spans_.push_back({first, queries, length});
     lengths_.push_back(length);
@@ -77,7 +72,6 @@ int StepBuffer::plan(const Program& program, const QrStep& step) {
     plans_.push_back(s.tiled() ? plan_attention(spans_, s.heads, s.kv_heads, s.head_dim, s.window, kSplit, kPrefillSplit)
                                : AttentionPlan());
   }
-  return QR_OK;
 }
 
 int StepBuffer::reserve(const QrStep& step, bool* grew) {
@@ -95,8 +89,8 @@ int StepBuffer::reserve(const QrStep& step, bool* grew) {
 }
 
 int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t stream, bool* grew) {
-  int status = plan(program, step);
-  if (status == QR_OK) status = reserve(step, grew);
+  plan(program, step);
+  const int status = reserve(step, grew);
   if (status != QR_OK) return status;
   const size_t T = static_cast<size_t>(step.n_tokens), B = static_cast<size_t>(step.n_seqs);
   const size_t R = static_cast<size_t>(step.n_logits), C = 2 * static_cast<size_t>(step.n_copies);

@@ -38,7 +38,7 @@ class StepBuffer {
   std::vector<int32_t> lengths_;
   uint64_t used_ = 0;
 
-  int plan(const Program& program, const QrStep& step);
+  void plan(const Program& program, const QrStep& step);
   int reserve(const QrStep& step, bool* grew);
   template <class T>
   const T* put(const T* values, size_t n, size_t capacity);
