@@ -25,12 +25,11 @@ done
 if [ -n "$dry" ]; then
   kit=${GPUKIT:-$root/target/gpukit}
   out=${OUT:-$root/target/gpu-dry}
-  device=cuda mode=full
+  mode=full
   requests=4 prompt=24 output=8 # of the served workload
 else
   kit=${GPUKIT:-$root/.gpukit}
   out=${OUT:-/tmp/quire-gpu}
-  device=cuda
   requests=256 prompt=1000 output=1000
 fi
 build=${BUILD:-$out/build}
@@ -74,7 +73,7 @@ serve_tiny() {
   for model in "$kit"/models/*/; do
     tiny=$(basename "$model")
     against "tiny-$tiny" 60 golden "$model/golden.json" -- "$java" $java_options -cp "$classes" dev.quire.server.Main serve --host 127.0.0.1 \
-      --model "$model" --offline --device "$device"
+      --model "$model" --offline --device cuda
   done
 }
 served_model() { # sets model and vocab
@@ -89,7 +88,7 @@ served_model() { # sets model and vocab
 }
 serve_load() {
   against serve 400 load quire $requests $prompt $output "$vocab" -- "$java" $java_options -cp "$classes" dev.quire.server.Main serve \
-    --host 127.0.0.1 --model "$model" --offline --device "$device" --max-num-seqs $requests
+    --host 127.0.0.1 --model "$model" --offline --device cuda --max-num-seqs $requests
 }
 serve_peers() { # the same requests to whichever of vLLM and SGLang this machine's Python has
   found=
