@@ -219,6 +219,16 @@ QR_EXPORT int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* st
   });
 }
 
+QR_EXPORT int qr_reserve(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (n < 0 || (n > 0 && ops == nullptr) || step == nullptr) {
+    return fail(QR_INVALID, "qr_reserve: bad argument");
+  }
+  if (device->running) return fail(QR_INVALID, "qr_reserve: a list is running");
+  return quire::guarded([&] { return quire::prepare(*device, ops, n, step); });
+}
+
 QR_EXPORT int qr_wait(qr_dev dev) {
   quire::Device* device = quire::device_of(dev);
   if (device == nullptr) return QR_INVALID;

@@ -16,11 +16,14 @@ AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, int heads,
   for (size_t s = 0; s < spans.size(); s++) {
     const AttentionSpan& span = spans[s];
     const bool decode = span.queries <= decode_queries;
-    const int most = decode ? decode_queries : prefill_queries, range = decode ? split : prefill_split;
+    const int most = decode ? decode_queries : prefill_queries;
     for (int first = 0; first < span.queries; first += most) {
       const int queries = std::min(most, span.queries - first);
       const int position = span.length - span.queries + first, end = position + queries;
       if (end <= 0) continue;  // a row that only fills up a graph's bucket
+      // Long contexts get longer ranges rather than more of them: partial results need a bounded workspace.
+      const int fewest = ceil_div(ceil_div(end, kMostSplits), kSplitUnit) * kSplitUnit;
+      const int range = max(decode ? split : prefill_split, fewest);
       // Splits lie at multiples of the range, wherever the window begins; tiles reach from multiples of the unit to the
       // next, so that a split's last tile has no positions beyond it.
       const int begin = window > 0 ? std::max(0, position - window + 1) / kSplitUnit * kSplitUnit : 0;

@@ -85,13 +85,15 @@ struct AttentionSpan {
 constexpr int kDecodeRows = 16;
 /// Splits and windows are cut at multiples of it.
 constexpr int kSplitUnit = 64;
+/// Partial results of a token at most.
+constexpr int kMostSplits = 32;
 __host__ __device__ constexpr int prefill_rows(int head_dim) { return head_dim <= 128 ? 128 : 64; }
 
 /// Whether there are kernels for a model's heads.
 bool attention_supports(int heads, int kv_heads, int head_dim);
 
-/// Cuts the spans into items of at most `split` positions for decodes, and of at most `prefill_split` for tiles of many
-/// queries, both rounded down to the unit. Nothing for heads that are not supported, nor for spans of length 0.
+/// Cuts the spans into items of `split` positions for decodes, and of `prefill_split` for tiles of many queries, both
+/// rounded down to the unit, or of more where there would be over kMostSplits of them. Nothing for heads that are not supported, nor for spans of length 0.
 AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, int heads, int kv_heads, int head_dim, int window,
                              int split, int prefill_split);
 

@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define QR_ABI_VERSION 2
+#define QR_ABI_VERSION 3
 
 enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
 
@@ -184,6 +184,9 @@ typedef struct QrStep {
 /* Starts the list on the device's threads and returns. One list runs at a time: a second qr_submit before qr_wait
    is QR_INVALID. ops, args and step stay valid and unchanged until qr_wait has returned. */
 int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step);
+/* Takes the memory that the list needs on a step like this one, and runs nothing. A later step of no more tokens,
+   sequences, rows, samples and positions finds it there. */
+int qr_reserve(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step);
 /* Blocks until the submitted list is done; returns its status. */
 int qr_wait(qr_dev dev);
 

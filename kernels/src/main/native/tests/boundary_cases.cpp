@@ -49,6 +49,7 @@ void bad_calls() {
   refused(qr_packed_bytes(QR_Q4_K, 1, 32, &out), QR_INVALID, "K type with 32 columns");
   refused(qr_packed_bytes(QR_F32, 1ll << 30, 1ll << 30, &out), QR_NO_MEMORY, "matrix of an exbibyte");
   refused(qr_pack(rig.device, QR_F32, nullptr, 1, 1, 64), QR_INVALID, "pack of nothing");
+  refused(qr_reserve(rig.device, nullptr, 0, nullptr), QR_INVALID, "reserve for no step");
 }
 
 void bad_lists() {
@@ -58,6 +59,13 @@ void bad_lists() {
   QrRmsNorm norm = {x.address(), out.address(), 0, 16, 1e-5f};
   refused(rig.run(QR_OP_RMS_NORM, 0, &norm, step.view()), QR_INVALID, "norm without weight");
   refused(rig.run(99, 0, &norm, step.view()), QR_INVALID, "unknown operation");
+  const QrOp unknown = {99, 0, reinterpret_cast<uint64_t>(&norm)};
+  const QrStep view = step.view();
+  refused(qr_reserve(rig.device, &unknown, 1, &view), QR_INVALID, "reserve for an unknown operation");
+  check(qr_reserve(rig.device, nullptr, 0, &view) == QR_OK && qr_submit(rig.device, nullptr, 0, &view) == QR_OK,
+        "an empty list is reserved for and runs");
+  refused(qr_reserve(rig.device, nullptr, 0, &view), QR_INVALID, "reserve beside a running list");
+  check(qr_wait(rig.device) == QR_OK, "the empty list ends");
   refused(rig.run(QR_OP_RMS_NORM, 0, nullptr, step.view()), QR_INVALID, "operation without arguments");
   QrLinear linear = {};
   linear.x = x.address();

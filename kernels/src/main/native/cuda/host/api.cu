@@ -138,6 +138,11 @@ QR_EXPORT int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* st
   return with_idle(dev, "qr_submit", [&](Context& context) { return context.submit(ops, n, *step); });
 }
 
+QR_EXPORT int qr_reserve(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step) {
+  if (n < 0 || (n > 0 && ops == nullptr) || step == nullptr) return fail(QR_INVALID, "qr_reserve: bad argument");
+  return with_idle(dev, "qr_reserve", [&](Context& context) { return context.reserve(ops, n, *step); });
+}
+
 QR_EXPORT int qr_wait(qr_dev dev) {
   return with(dev, [](Context& context) {
     return context.running() ? context.wait() : fail(QR_INVALID, "qr_wait: nothing was submitted");

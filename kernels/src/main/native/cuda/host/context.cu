@@ -93,13 +93,33 @@ int Context::pack(const WeightSource& source, uint64_t to) {
   return pack_weight(pool_, source, to, stream_);
 }
 
-int Context::enqueue_step(const QrStep& step) {
+int Context::check(const QrOp* ops, int32_t n, const QrStep& step) {
+  int status = QR_OK;
+  if (!program_.is(ops, n)) {
+    graphs_.clear();
+    status = program_.compile(ops, n);
+  }
+  return status == QR_OK ? program_.check(step) : status;
+}
+
+int Context::place(const QrStep& step) {
   bool grew = false;
   int status = step_.fill(program_, step, stream_, &grew);
   if (status == QR_OK) status = workspace_.reserve(program_, step_.arrays(), &grew);
-  const bool greedy = Drawing::greedy(program_, step);
-  if (status != QR_OK) return status;
   if (grew) graphs_.clear();
+  return status;
+}
+
+int Context::reserve(const QrOp* ops, int32_t n, const QrStep& step) {
+  int status = check(ops, n, step);
+  if (status == QR_OK) status = place(step);
+  return status == QR_OK ? synchronise("the arrays of a step") : status;
+}
+
+int Context::enqueue_step(const QrStep& step) {
+  int status = place(step);
+  if (status != QR_OK) return status;
+  const bool greedy = Drawing::greedy(program_, step);
   status = graphs_.run(step_.arrays(), greedy, stream_,
                        [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, greedy, stream_); });
   if (status == QR_OK) status = drawing_.start(program_, step, workspace_, greedy, stream_);
@@ -107,12 +127,7 @@ int Context::enqueue_step(const QrStep& step) {
 }
 
 int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
-  int status = QR_OK;
-  if (!program_.is(ops, n)) {
-    graphs_.clear();
-    status = program_.compile(ops, n);
-  }
-  if (status == QR_OK) status = program_.check(step);
+  int status = check(ops, n, step);
   if (status != QR_OK) return status;
   status = enqueue_step(step);
   running_ = status == QR_OK;

@@ -24,6 +24,7 @@ class Context {
   int read(void* to, uint64_t address, uint64_t bytes);
   int pack(const WeightSource& source, uint64_t to);
   int submit(const QrOp* ops, int32_t n, const QrStep& step);
+  int reserve(const QrOp* ops, int32_t n, const QrStep& step);
   int wait();
 
   bool running() const { return running_; }
@@ -43,6 +44,10 @@ class Context {
   Graphs graphs_;
   Drawing drawing_;
 
+  /// Checks the step against the list, which becomes the device's.
+  int check(const QrOp* ops, int32_t n, const QrStep& step);
+  /// The step's arrays on the device, and all memory that it needs.
+  int place(const QrStep& step);
   int enqueue_step(const QrStep& step);
   /// Waits for the stream; what fails here leaves the context unusable.
   int synchronise(const char* what);

@@ -3,8 +3,11 @@
 #ifndef QUIRE_CUDA_RUNTIME_SHIM_H
 #define QUIRE_CUDA_RUNTIME_SHIM_H
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <atomic>
 
 #include "cuda_shim.h"
 
@@ -16,6 +19,11 @@ struct cudaDeviceProp {
   int multiProcessorCount;
   size_t totalGlobalMem;
 };
+
+namespace shim {
+constexpr size_t kMemory = size_t{4} << 30;
+inline std::atomic<size_t> taken{0};
+}  // namespace shim
 
 inline const char* cudaGetErrorString(cudaError_t status) {
   return status == cudaErrorMemoryAllocation ? "out of memory" : status == cudaSuccess ? "no error" : "invalid argument";
@@ -33,24 +41,34 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int)
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int) {
   snprintf(out->name, sizeof out->name, "shim");
   out->multiProcessorCount = 3;
-  out->totalGlobalMem = size_t{4} << 30;
+  out->totalGlobalMem = shim::kMemory;
   return cudaSuccess;
 }
+
 inline cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
-  *free = *total = size_t{4} << 30;
+  *total = shim::kMemory;
+  *free = shim::kMemory - shim::taken;
   return cudaSuccess;
 }
-inline cudaError_t cudaMalloc(void** out, size_t bytes) {
-  *out = bytes > size_t{1} << 40 ? nullptr : aligned_alloc(256, (bytes + 255) / 256 * 256);
+inline cudaError_t cudaMallocHost(void** out, size_t bytes) {
+  *out = bytes > shim::kMemory ? nullptr : aligned_alloc(256, (bytes + 255) / 256 * 256);
   return *out == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
-inline cudaError_t cudaMallocHost(void** out, size_t bytes) { return cudaMalloc(out, bytes); }
-inline cudaError_t cudaFree(void* at) {
+inline cudaError_t cudaFreeHost(void* at) {
   shim::settle();
   free(at);
   return cudaSuccess;
 }
-inline cudaError_t cudaFreeHost(void* at) { return cudaFree(at); }
+inline cudaError_t cudaMalloc(void** out, size_t bytes) {
+  *out = nullptr;
+  if (bytes > shim::kMemory - shim::taken || cudaMallocHost(out, bytes) != cudaSuccess) return cudaErrorMemoryAllocation;
+  shim::taken += malloc_usable_size(*out);
+  return cudaSuccess;
+}
+inline cudaError_t cudaFree(void* at) {
+  if (at != nullptr) shim::taken -= malloc_usable_size(at);
+  return cudaFreeHost(at);
+}
 inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
   shim::settle();
   memset(at, value, bytes);

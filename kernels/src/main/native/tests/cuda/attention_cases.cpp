@@ -120,6 +120,7 @@ void attention_cases() {
       {"decode of one", 4, 1, 128, 16, 0, 0, 64, {{0, 1, 1}}},
       {"decode lengths around a block", 4, 1, 64, 16, 0, 0, 64, {{0, 1, 15}, {0, 1, 16}, {0, 1, 17}}},
       {"decode lengths around a split", 4, 1, 128, 16, 0, 0, 64, {{0, 1, 63}, {0, 1, 64}, {0, 1, 65}, {0, 1, 150}}},
+      {"decode of more ranges than there may be", 2, 1, 64, 16, 0, 0, 64, {{0, 1, 2200}, {0, 1, 2048}}},
       {"decode of group 1", 2, 2, 64, 16, 0, 0, 64, {{0, 1, 70}}},
       {"decode of group 2", 4, 2, 64, 16, 0, 0, 64, {{0, 1, 33}}},
       {"decode of group 7", 14, 2, 64, 16, 0, 0, 64, {{0, 1, 100}, {0, 1, 3}}},
@@ -157,6 +158,15 @@ void attention_cases() {
   const bool planned = plan_attention({{0, 9, 9}}, 256, 1, 64, 0, 64, 64).prefill.empty() &&
                        plan_attention({{0, 1, 0}}, 4, 1, 64, 0, 64, 64).merges.empty();
   check("attention of heads that are not supported, and of nothing", refused && planned ? 0 : 1, 0);
+  // The workspace is bounded whatever the context: 128k and 1M positions, with drafts and without, in a window.
+  bool bounded = true;
+  for (const int length : {512, 16384, 16385, 131072, 1 << 20}) {
+    for (const int queries : {1, 4}) {
+      const AttentionPlan plan = plan_attention({{0, queries, length}}, 32, 8, 128, 0, 512, 1 << 20);
+      bounded = bounded && plan.slots <= 32 * queries && plan.decode.size() <= 32;
+    }
+  }
+  check("splits of long contexts", bounded ? 0 : 1, 0);
 }
 
 }  // namespace cuda_cases

@@ -57,6 +57,16 @@ public interface Backend extends AutoCloseable {
     Step newStep(Step.Limits limits);
 
     /**
+     * Takes the memory that the program needs on a step like this one and runs nothing: a later step of no more tokens,
+     * sequences, rows, samples and positions finds it there.
+     *
+     * @throws IllegalArgumentException when the step's numbers are out of the program's range
+     * @throws IllegalStateException while a program is running
+     * @throws KernelException when there is not enough
+     */
+    void reserve(Program program, Step step);
+
+    /**
      * Starts the program on the step and returns; the step must not be written until {@link #await} has returned.
      *
      * @throws IllegalArgumentException when the step's numbers are out of the program's range (checked before any

@@ -105,13 +105,24 @@ public final class JavaBackend implements Backend {
         return new Step(limits);
     }
 
-    @Override
-    public void submit(Program program, Step step) {
+    private JavaProgram checked(Program program, Step step, String what) {
         if (!(program instanceof JavaProgram mine) || mine.owner != this) {
             throw new IllegalArgumentException("the program belongs to another backend");
         }
-        memory.requireIdle("start a program");
+        memory.requireIdle(what);
         StepCheck.check(step, mine.limits);
+        return mine;
+    }
+
+    /** Only checks: operations allocate on the Java heap as they run. */
+    @Override
+    public void reserve(Program program, Step step) {
+        checked(program, step, "reserve memory");
+    }
+
+    @Override
+    public void submit(Program program, Step step) {
+        JavaProgram mine = checked(program, step, "start a program");
         memory.beginRun();
         step.running(true);
         current = step;

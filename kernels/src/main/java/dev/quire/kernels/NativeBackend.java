@@ -223,13 +223,27 @@ public final class NativeBackend implements Backend {
         return new Step(limits);
     }
 
-    @Override
-    public void submit(Program program, Step step) {
+    /** The program as this backend's, idle, and the step checked against it. */
+    private NativeProgram checked(Program program, Step step, String what) {
         if (!(program instanceof NativeProgram mine) || mine.owner() != this) {
             throw new IllegalArgumentException("the program belongs to another backend");
         }
-        memory.requireIdle("start a program");
+        memory.requireIdle(what);
         StepCheck.check(step, mine.limits());
+        return mine;
+    }
+
+    @Override
+    public void reserve(Program program, Step step) {
+        NativeProgram mine = checked(program, step, "reserve memory");
+        MemorySegment list = mine.operations();
+        MemorySegment sealed = step.seal();
+        check("qr_reserve", () -> (int) symbols.reserve().invokeExact(device, list, mine.count(), sealed));
+    }
+
+    @Override
+    public void submit(Program program, Step step) {
+        NativeProgram mine = checked(program, step, "start a program");
         MemorySegment sealed = step.seal();
         MemorySegment list = mine.operations();
         check("qr_submit", submitStatus(list, mine.count(), sealed));

@@ -29,6 +29,7 @@ record NativeSymbols(
         MethodHandle packedBytes,
         MethodHandle pack,
         MethodHandle submit,
+        MethodHandle reserve,
         MethodHandle await) {
     /** Name and signature of a function; all return an int. A test compares them with the header. */
     record Function(String symbol, FunctionDescriptor descriptor) {
@@ -45,6 +46,7 @@ record NativeSymbols(
         static final Function PACKED_BYTES = of("qr_packed_bytes", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS);
         static final Function PACK = of("qr_pack", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG);
         static final Function SUBMIT = of("qr_submit", JAVA_LONG, ADDRESS, JAVA_INT, ADDRESS);
+        static final Function RESERVE = of("qr_reserve", JAVA_LONG, ADDRESS, JAVA_INT, ADDRESS);
         static final Function WAIT = of("qr_wait", JAVA_LONG);
 
         static final List<Function> ALL = List.of(
@@ -61,6 +63,7 @@ record NativeSymbols(
                 PACKED_BYTES,
                 PACK,
                 SUBMIT,
+                RESERVE,
                 WAIT);
 
         private static Function of(String symbol, MemoryLayout... arguments) {
@@ -89,6 +92,7 @@ record NativeSymbols(
                 Function.PACKED_BYTES.bind(library),
                 Function.PACK.bind(library),
                 Function.SUBMIT.bind(library),
+                Function.RESERVE.bind(library),
                 Function.WAIT.bind(library));
     }
 }

@@ -162,6 +162,7 @@ void refusals(Rig& rig) {
   refused(qr_submit(rig.device, nullptr, 0, &negative), QR_INVALID, "negative count");
   check(qr_submit(rig.device, nullptr, 0, &step) == QR_OK, "an empty list runs");
   refused(qr_submit(rig.device, nullptr, 0, &step), QR_INVALID, "a list is running");
+  refused(qr_reserve(rig.device, nullptr, 0, &step), QR_INVALID, "a list is running");
   refused(qr_read(rig.device, bytes, piece.address(), 1), QR_INVALID, "a list is running");
   check(qr_wait(rig.device) == QR_OK, "and ends");
 }

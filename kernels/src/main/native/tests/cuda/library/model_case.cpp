@@ -1,4 +1,6 @@
 // A model of two layers: the same text as one prompt, and token by token behind a shorter one.
+#include <string.h>
+
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -46,7 +48,11 @@ class Model {
     sample.target = sample.logprobs = -1;
     step.samples.push_back(sample);
     const QrStep view = step.view();
-    check(qr_submit(rig_.device, ops_.data(), static_cast<int32_t>(ops_.size()), &view) == QR_OK && qr_wait(rig_.device) == QR_OK, "the model runs");
+    const int32_t n = static_cast<int32_t>(ops_.size());
+    check(qr_reserve(rig_.device, ops_.data(), n, &view) == QR_OK, "the model's memory is reserved");
+    const uint64_t free = free_bytes();
+    check(qr_submit(rig_.device, ops_.data(), n, &view) == QR_OK && qr_wait(rig_.device) == QR_OK, "the model runs");
+    check(free_bytes() == free, "a step takes %lld bytes beyond those reserved", static_cast<long long>(free - free_bytes()));
     std::vector<float> all = logits_.read<float>();
     all.resize(static_cast<size_t>((to - from) * kVocab));
     const std::vector<float>::iterator best = std::max_element(all.begin(), all.begin() + kVocab);
@@ -55,6 +61,14 @@ class Model {
   }
 
  private:
+  /// 0 on a GPU, whose driver loads kernels when they are first used.
+  uint64_t free_bytes() const {
+    QrDeviceInfo info = {};
+    info.size = sizeof info;
+    check(qr_device_info(rig_.device, &info) == QR_OK, "information about the device");
+    return strcmp(info.name, "shim") == 0 ? info.free_bytes : 0;
+  }
+
   Rig& rig_;
   Random random_{21};
   Packed table_;

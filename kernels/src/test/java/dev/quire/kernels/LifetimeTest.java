@@ -30,6 +30,7 @@ class LifetimeTest {
             backend.submit(program, step);
             List<Runnable> forbidden = List.of(
                     () -> backend.submit(program, step),
+                    () -> backend.reserve(program, step),
                     () -> p.x.buffer().close(),
                     () -> rig.read(p.x),
                     backend::close,

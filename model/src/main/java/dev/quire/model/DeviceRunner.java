@@ -33,14 +33,19 @@ final class DeviceRunner implements ModelRunner {
     DeviceRunner(Model model, Limits limits) {
         this.model = model;
         this.limits = limits;
-        Step.Limits capacity = new Step.Limits(
+        Step.Limits capacity = capacity(limits);
+        slots = new Slot[] {new Slot(model.backend.newStep(capacity)), new Slot(model.backend.newStep(capacity))};
+    }
+
+    /** Of a step buffer that every batch within the limits fits. */
+    static Step.Limits capacity(Limits limits) {
+        return new Step.Limits(
                 limits.maxTokens(),
                 limits.maxSequences(),
                 Math.ceilDiv(limits.maxModelLen(), limits.blockTokens()),
                 logitsRows(limits),
                 limits.maxScores() + limits.maxDraws(),
                 limits.maxExtras());
-        slots = new Slot[] {new Slot(model.backend.newStep(capacity)), new Slot(model.backend.newStep(capacity))};
     }
 
     /** Rows of logits that one step may ask for. */

@@ -50,14 +50,31 @@ final class KvSizing {
      */
     static KvConfig size(KvStore.Shape shape, LoadOptions options, int maxModelLen, OptionalLong available) {
         long block = shape.blockBytes(options.blockTokens());
-        long perSequence = Math.ceilDiv(maxModelLen, options.blockTokens());
+        long one = Math.multiplyExact(block, (long) Math.ceilDiv(maxModelLen, options.blockTokens()));
         long share = available.isPresent() ? (long) (available.getAsLong() * SHARE) : UNKNOWN;
+        long ceiling = Math.min(CEILING, Math.multiplyExact(block, POSITIONS / options.blockTokens()));
+        return size(block, options, maxModelLen, available, Math.min(share, Math.max(ceiling, one)));
+    }
+
+    /**
+     * The size on a device with memory of its own, where all else is allotted: what was asked for, or what the share of
+     * the memory that this process may take leaves.
+     *
+     * @param free bytes that may still be allotted
+     * @param total bytes of the device
+     * @throws IllegalArgumentException as for {@link #size}
+     */
+    static KvConfig sizeOnDevice(KvStore.Shape shape, LoadOptions options, int maxModelLen, long free, long total) {
+        long others = total - free;
+        long share = Math.max(0, (long) (total * options.gpuMemoryUtilization()) - others);
+        return size(shape.blockBytes(options.blockTokens()), options, maxModelLen, OptionalLong.of(free), share);
+    }
+
+    private static KvConfig size(long block, LoadOptions options, int maxModelLen, OptionalLong available, long share) {
+        long perSequence = Math.ceilDiv(maxModelLen, options.blockTokens());
         long bytes = options.kvCacheBytes();
         if (bytes == 0) {
-            long wanted = Math.multiplyExact(block, perSequence * options.maxSequences());
-            long one = Math.multiplyExact(block, perSequence);
-            long ceiling = Math.min(CEILING, Math.multiplyExact(block, POSITIONS / options.blockTokens()));
-            bytes = Math.min(Math.min(share, wanted), Math.max(ceiling, one));
+            bytes = Math.min(share, Math.multiplyExact(block, perSequence * options.maxSequences()));
         } else if (available.isPresent() && bytes > available.getAsLong()) {
             // The whole cache is populated soon after the start: what is not there would end the process then.
             throw new IllegalArgumentException("kv-cache-memory-bytes is " + bytes + ", but this process may take "

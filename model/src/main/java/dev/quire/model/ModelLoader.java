@@ -176,18 +176,47 @@ public final class ModelLoader {
         Tensor cosSin = weights.cosSin(config, maxModelLen);
         boolean exact = backend.keepsFloat32() && (weights.allFloat32() || options.highPrecision());
         KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), exact));
-        KvConfig kv = KvSizing.size(shape, options, maxModelLen, available(backend));
-        KvStore store = resources.add(KvStore.allocate(backend, shape, kv));
-        ModelRunner.Limits limits = limits(config, maxModelLen, kv);
+        ModelRunner.Limits smallest = limits(config, maxModelLen, new KvConfig(1, options.blockTokens()));
         Workspace workspace =
-                resources.add(new Workspace(backend, limits.maxTokens(), DeviceRunner.logitsRows(limits)));
-        Forward forward = new Forward(config, workspace, store, cosSin, options.highPrecision());
-        Tensor logits = architecture.logits(forward);
-        DeviceRunner runner = resources.add(new DeviceRunner(
-                new DeviceRunner.Model(backend, backend.compile(forward.operations()), logits), limits));
+                resources.add(new Workspace(backend, smallest.maxTokens(), DeviceRunner.logitsRows(smallest)));
+        Recording recording = store -> {
+            Forward forward = new Forward(config, workspace, store, cosSin, options.highPrecision());
+            Tensor logits = architecture.logits(forward);
+            return new DeviceRunner.Model(backend, backend.compile(forward.operations()), logits);
+        };
+        boolean ownMemory = backend.freeBytes().isPresent();
+        if (ownMemory) {
+            reserveSteps(backend, recording, shape, smallest);
+        }
+        OptionalLong free = available(backend);
+        KvConfig kv = ownMemory
+                ? KvSizing.sizeOnDevice(
+                        shape,
+                        options,
+                        maxModelLen,
+                        free.orElseThrow(),
+                        backend.device().memoryBytes())
+                : KvSizing.size(shape, options, maxModelLen, free);
+        KvStore store = resources.add(KvStore.allocate(backend, shape, kv));
+        DeviceRunner runner = resources.add(new DeviceRunner(recording.over(store), limits(config, maxModelLen, kv)));
         progress.report("ready", 100);
         String kvType = shape.type() == Op.KvType.F32 ? "f32" : "bf16";
         return new LoadedRunner(config, runner, backend, weights.bytes(), store.bytes(), kvType, resources);
+    }
+
+    /** The model's list of operations over a cache. */
+    private interface Recording {
+        DeviceRunner.Model over(KvStore store);
+    }
+
+    /** Takes the memory of the largest steps, with a cache of one block in the place of the one that gets the rest. */
+    private static void reserveSteps(
+            Backend backend, Recording recording, KvStore.Shape shape, ModelRunner.Limits limits) {
+        KvConfig one = new KvConfig(limits.kvBlocks(), limits.blockTokens());
+        try (KvStore store = KvStore.allocate(backend, shape, one);
+                Backend.Program program = recording.over(store).program()) {
+            LargestSteps.reserve(backend, program, limits);
+        }
     }
 
     /** Memory of the device that may still be taken. */
@@ -213,6 +242,10 @@ public final class ModelLoader {
         }
         within("max-num-batched-tokens", options.maxBatchedTokens(), 1 << 20);
         within("max-num-seqs", options.maxSequences(), 1 << 14);
+        if (!(options.gpuMemoryUtilization() > 0 && options.gpuMemoryUtilization() <= 1)) {
+            throw new IllegalArgumentException(
+                    "gpu-memory-utilization is " + options.gpuMemoryUtilization() + ", allowed: above 0 and at most 1");
+        }
         if (options.kvCacheBytes() < 0) {
             throw new IllegalArgumentException(
                     "kv-cache-memory-bytes is " + options.kvCacheBytes() + ", allowed: 0 or more");

@@ -4,20 +4,27 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quire.kernels.Backends;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The tiny models on the CUDA library, whose kernels run on the CPU here: bfloat16 against the float32 reference. */
 class CudaModelTest {
     private static final LoadOptions OPTIONS =
-            new LoadOptions("cuda", "auto", 2, 64 << 20, "auto", 16, 0, 64, 8, false, null);
+            new LoadOptions("cuda", "auto", 2, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, null);
 
     private static final LoadOptions CPU =
-            new LoadOptions("cpu", "auto", 2, 64 << 20, "auto", 16, 0, 64, 8, false, null);
+            new LoadOptions("cpu", "auto", 2, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, null);
+
+    /** Of the device's memory, little enough that the cache of a tiny model fills it. */
+    private static final double SHARE = 0.0005;
+
+    private static final long PAGE = 4096;
 
     /** Largest error of a logit, in units of the largest logit of its row. */
     private static final float BOUND = 0.08f;
@@ -73,6 +80,27 @@ class CudaModelTest {
             }
             System.out.println(name + " on cuda: " + same + " of " + all + " greedy tokens are the reference's");
             assertThat(same).isGreaterThanOrEqualTo(all * 9 / 10);
+        }
+    }
+
+    /** A cache that is to have what a share of the device leaves, and steps that then find their memory there. */
+    @Test
+    void stepsTakeNoMemoryThatTheCacheWasNotDenied() {
+        LoadOptions options = new LoadOptions("cuda", "auto", 2, 0, SHARE, "auto", 16, 0, 128, 64, false, null);
+        try (ModelLoader.LoadedRunner model =
+                ModelLoader.loadRunner(TinyModels.folder("llama-tied"), options, Progress.NONE)) {
+            long total = model.backend().device().memoryBytes();
+            long free = model.backend().freeBytes().orElseThrow();
+            long block = model.kvBytes() / model.runner().limits().kvBlocks();
+            assertThat(total - free).isBetween((long) (total * SHARE) - 2 * block, (long) (total * SHARE) + PAGE);
+            TokenRun run = new TokenRun(model.runner());
+            int longest = model.config().maxPositions();
+            int[] text = new int[longest];
+            run.logits(text, 64, 0);
+            Batch.Row last = new Batch.Row(
+                    text, longest - 8, longest, run.blocks(0, longest), List.of(TokenRun.GREEDY), 0, 0, 0);
+            run.step(Collections.nCopies(8, last).toArray(Batch.Row[]::new));
+            assertThat(model.backend().freeBytes().orElseThrow()).isEqualTo(free);
         }
     }
 

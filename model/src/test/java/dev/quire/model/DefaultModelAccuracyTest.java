@@ -16,7 +16,7 @@ class DefaultModelAccuracyTest {
 
     private static Divergence measure(boolean highPrecision) {
         LoadOptions options =
-                new LoadOptions("cpu", "auto", 0, 128 << 20, "auto", 16, 1024, CHUNK, 4, highPrecision, null);
+                new LoadOptions("cpu", "auto", 0, 128 << 20, 0.9, "auto", 16, 1024, CHUNK, 4, highPrecision, null);
         Divergence.FullLogits full = new Divergence.FullLogits(System.getProperty("quire.test.logits", ""));
         Divergence divergence = new Divergence(full);
         try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(DefaultModel.file(), options, Progress.NONE)) {

@@ -50,7 +50,8 @@ class DefaultModelGoldenTest {
     }
 
     private static ModelLoader.LoadedRunner load(String device, String kvType, boolean highPrecision) {
-        LoadOptions options = new LoadOptions(device, "auto", 0, 64 << 20, kvType, 16, 256, 64, 4, highPrecision, null);
+        LoadOptions options =
+                new LoadOptions(device, "auto", 0, 64 << 20, 0.9, kvType, 16, 256, 64, 4, highPrecision, null);
         return ModelLoader.loadRunner(DefaultModel.file(), options, Progress.NONE);
     }
 

@@ -14,7 +14,7 @@ class KvSizingTest {
     private static final long BLOCK = 2 * 2 * 4 * 8 * 16 * 2; // layers, K and V, heads, columns, tokens, bytes
 
     private static LoadOptions options(long kvBytes, int sequences) {
-        return new LoadOptions("java", "auto", 0, kvBytes, "auto", 16, 0, 64, sequences, false, null);
+        return new LoadOptions("java", "auto", 0, kvBytes, 0.9, "auto", 16, 0, 64, sequences, false, null);
     }
 
     private static int blocks(long kvBytes, int sequences, long available) {
@@ -60,6 +60,24 @@ class KvSizingTest {
         assertThat(KvSizing.size(SHAPE, options(BLOCK * 10, 8), 100, OptionalLong.empty())
                         .blocks())
                 .isEqualTo(10);
+    }
+
+    @Test
+    void takesWhatAShareOfAGpuLeaves() {
+        long total = BLOCK * 1000;
+        // 90 of 100 parts may be taken in all, and weights, steps and others have taken 300 blocks.
+        assertThat(onDevice(0, total - BLOCK * 300, total)).isEqualTo(600);
+        assertThat(onDevice(BLOCK * 650, total - BLOCK * 300, total)).isEqualTo(650);
+        assertThatThrownBy(() -> onDevice(BLOCK * 701, total - BLOCK * 300, total))
+                .hasMessageContaining("this process may take " + BLOCK * 700 + " more");
+        assertThatThrownBy(() -> onDevice(0, BLOCK * 50, total)).hasMessageContaining("there are 0;");
+        KvConfig three = KvSizing.sizeOnDevice(SHAPE, options(0, 3), 100, total, total);
+        assertThat(three.blocks()).isEqualTo(21); // three sequences of seven blocks fill no more
+    }
+
+    private static int onDevice(long kvBytes, long free, long total) {
+        return KvSizing.sizeOnDevice(SHAPE, options(kvBytes, 1000), 100, free, total)
+                .blocks();
     }
 
     @Test

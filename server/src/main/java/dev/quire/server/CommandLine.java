@@ -169,6 +169,20 @@ final class CommandLine {
         }
     }
 
+    /** A number above 0 and at most 1. */
+    double share(String name) {
+        String value = text(name);
+        try {
+            double share = Double.parseDouble(value.strip());
+            if (share > 0 && share <= 1) {
+                return share;
+            }
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException(name + " is '" + value + "'; allowed: above 0 and at most 1", e);
+        }
+        throw new IllegalArgumentException(name + " is " + value + "; allowed: above 0 and at most 1");
+    }
+
     /** A size as {@link Sizes#bytes} reads it. */
     long bytes(String name, long least, long most) {
         return within(name, sized(name, Sizes::bytes), least, most);
