@@ -26,6 +26,9 @@ public interface Backend extends AutoCloseable {
     /** Whether activations and the cache can be float32; else both are bfloat16. */
     boolean keepsFloat32();
 
+    /** Whether one product of stacked matrices is better than a product of each: where each costs a launch of its own. */
+    boolean joinsParts();
+
     /** Buffers that have been allocated or loaded and not closed: zero at the end of a test, or something leaks. */
     int liveBuffers();
 

@@ -52,6 +52,11 @@ public final class JavaBackend implements Backend {
     }
 
     @Override
+    public boolean joinsParts() {
+        return false;
+    }
+
+    @Override
     public int liveBuffers() {
         return memory.liveBuffers();
     }

@@ -126,6 +126,11 @@ public final class NativeBackend implements Backend {
         return !name.equals(Backends.CUDA);
     }
 
+    @Override
+    public boolean joinsParts() {
+        return name.equals(Backends.CUDA);
+    }
+
     private void copy(MemorySegment device, MemorySegment host) {
         if (!host.isNative()) {
             try (Arena staging = Arena.ofConfined()) {

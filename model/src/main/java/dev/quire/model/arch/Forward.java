@@ -59,13 +59,13 @@ public final class Forward {
     }
 
     /** {@code x Wᵀ + bias}, W being the parts stacked: {@code [rows of x, sum of the parts' rows]}. */
-    public Tensor linear(String out, Tensor x, @Nullable Tensor bias, Weight... parts) {
+    public Tensor linear(String out, Tensor x, @Nullable Tensor bias, List<Weight> parts) {
         long cols = 0;
         for (Weight part : parts) {
             cols += part.rows();
         }
         Tensor result = result(out, Math.toIntExact(cols));
-        operations.add(new Op.Linear(result, x, List.of(parts), bias, false, highPrecision, rows));
+        operations.add(new Op.Linear(result, x, parts, bias, false, highPrecision, rows));
         return result;
     }
 
@@ -125,7 +125,7 @@ public final class Forward {
 
     /** {@code x headᵀ}, from which the step's samples are drawn: {@code [R, vocab]}. */
     public Tensor logits(Tensor x, Weight head) {
-        Tensor logits = linear("logits", x, null, head);
+        Tensor logits = linear("logits", x, null, List.of(head));
         operations.add(new Op.Sample(logits));
         return logits;
     }

@@ -9,14 +9,11 @@ import java.util.List;
 final class Qwen2 implements Architecture {
     private record Layer(
             Tensor inputNorm,
-            Weight q,
-            Weight k,
-            Weight v,
+            List<Weight> qkv,
             Tensor qkvBias,
             Weight o,
             Tensor postNorm,
-            Weight gate,
-            Weight up,
+            List<Weight> gateUp,
             Weight down) {}
 
     private final Weight embedding;
@@ -40,14 +37,18 @@ final class Qwen2 implements Architecture {
                 List.of(at + "self_attn.q_proj.bias", at + "self_attn.k_proj.bias", at + "self_attn.v_proj.bias");
         return new Layer(
                 w.vector(at + "input_layernorm.weight", c.hidden()),
-                w.matrix(at + "self_attn.q_proj.weight", queries, c.hidden()),
-                w.matrix(at + "self_attn.k_proj.weight", keys, c.hidden()),
-                w.matrix(at + "self_attn.v_proj.weight", keys, c.hidden()),
+                w.stacked(
+                        c.hidden(),
+                        new Weights.Part(at + "self_attn.q_proj.weight", queries),
+                        new Weights.Part(at + "self_attn.k_proj.weight", keys),
+                        new Weights.Part(at + "self_attn.v_proj.weight", keys)),
                 w.vectors(biases, queries, keys, keys),
                 w.matrix(at + "self_attn.o_proj.weight", c.hidden(), queries),
                 w.vector(at + "post_attention_layernorm.weight", c.hidden()),
-                w.matrix(at + "mlp.gate_proj.weight", c.inner(), c.hidden()),
-                w.matrix(at + "mlp.up_proj.weight", c.inner(), c.hidden()),
+                w.stacked(
+                        c.hidden(),
+                        new Weights.Part(at + "mlp.gate_proj.weight", c.inner()),
+                        new Weights.Part(at + "mlp.up_proj.weight", c.inner())),
                 w.matrix(at + "mlp.down_proj.weight", c.hidden(), c.inner()));
     }
 
@@ -56,12 +57,12 @@ final class Qwen2 implements Architecture {
         Tensor x = f.embed(embedding);
         for (int i = 0; i < layers.size(); i++) {
             Layer l = layers.get(i);
-            Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), l.qkvBias, l.q, l.k, l.v);
+            Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), l.qkvBias, l.qkv);
             Tensor q = f.ropeKv(qkv, null, null, i);
             Tensor attended = f.wanted(i, "last attended", f.attend(q, i));
             x = f.wanted(i, "last residual", x);
             f.addLinear(x, attended, l.o);
-            Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gate, l.up);
+            Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gateUp);
             f.addLinear(x, f.gated(gateUp), l.down);
         }
         return f.logits(f.norm(x, norm), head);

@@ -9,15 +9,12 @@ import java.util.List;
 final class Qwen3 implements Architecture {
     private record Layer(
             Tensor inputNorm,
-            Weight q,
-            Weight k,
-            Weight v,
+            List<Weight> qkv,
             Tensor qNorm,
             Tensor kNorm,
             Weight o,
             Tensor postNorm,
-            Weight gate,
-            Weight up,
+            List<Weight> gateUp,
             Weight down) {}
 
     private final Weight embedding;
@@ -39,15 +36,19 @@ final class Qwen3 implements Architecture {
         int keys = c.kvHeads() * c.headDim();
         return new Layer(
                 w.vector(at + "input_layernorm.weight", c.hidden()),
-                w.matrix(at + "self_attn.q_proj.weight", queries, c.hidden()),
-                w.matrix(at + "self_attn.k_proj.weight", keys, c.hidden()),
-                w.matrix(at + "self_attn.v_proj.weight", keys, c.hidden()),
+                w.stacked(
+                        c.hidden(),
+                        new Weights.Part(at + "self_attn.q_proj.weight", queries),
+                        new Weights.Part(at + "self_attn.k_proj.weight", keys),
+                        new Weights.Part(at + "self_attn.v_proj.weight", keys)),
                 w.vector(at + "self_attn.q_norm.weight", c.headDim()),
                 w.vector(at + "self_attn.k_norm.weight", c.headDim()),
                 w.matrix(at + "self_attn.o_proj.weight", c.hidden(), queries),
                 w.vector(at + "post_attention_layernorm.weight", c.hidden()),
-                w.matrix(at + "mlp.gate_proj.weight", c.inner(), c.hidden()),
-                w.matrix(at + "mlp.up_proj.weight", c.inner(), c.hidden()),
+                w.stacked(
+                        c.hidden(),
+                        new Weights.Part(at + "mlp.gate_proj.weight", c.inner()),
+                        new Weights.Part(at + "mlp.up_proj.weight", c.inner())),
                 w.matrix(at + "mlp.down_proj.weight", c.hidden(), c.inner()));
     }
 
@@ -56,12 +57,12 @@ final class Qwen3 implements Architecture {
         Tensor x = f.embed(embedding);
         for (int i = 0; i < layers.size(); i++) {
             Layer l = layers.get(i);
-            Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), null, l.q, l.k, l.v);
+            Tensor qkv = f.linear("qkv", f.norm(x, l.inputNorm), null, l.qkv);
             Tensor q = f.ropeKv(qkv, l.qNorm, l.kNorm, i);
             Tensor attended = f.wanted(i, "last attended", f.attend(q, i));
             x = f.wanted(i, "last residual", x);
             f.addLinear(x, attended, l.o);
-            Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gate, l.up);
+            Tensor gateUp = f.linear("gate and up", f.norm(x, l.postNorm), null, l.gateUp);
             f.addLinear(x, f.gated(gateUp), l.down);
         }
         return f.logits(f.norm(x, norm), head);

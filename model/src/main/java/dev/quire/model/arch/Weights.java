@@ -12,11 +12,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,16 +67,59 @@ public final class Weights implements AutoCloseable {
         return weight;
     }
 
-    /** Packs from a copy: a file that shrinks meanwhile is an exception in Java, and would be a fault in native code. */
-    private Weight load(String name, WeightTensor tensor, int rows, int cols) {
-        MemorySegment copy = staged(tensor.data().byteSize());
-        try {
-            copy.copyFrom(tensor.data());
-        } catch (InternalError e) {
-            throw new WeightsException(
-                    source.path(), -1, "tensor " + tensor.name() + " cannot be read; the file was cut meanwhile", e);
+    /** A matrix of a stack, by name. */
+    public record Part(String name, int rows) {}
+
+    /**
+     * Matrices that are multiplied by the same input, one below the other: a single weight where the device takes them
+     * for one and they have one type, else one for each.
+     */
+    public List<Weight> stacked(int cols, Part... parts) {
+        List<WeightTensor> tensors = new ArrayList<>();
+        int rows = 0;
+        for (Part part : parts) {
+            tensors.add(shaped(part.name, part.rows, cols));
+            rows += part.rows;
         }
-        return backend.load(copy, tensor.type(), rows, cols, name);
+        boolean alike = tensors.stream().map(WeightTensor::type).distinct().count() == 1;
+        if (!alike || !backend.joinsParts()) {
+            return Arrays.stream(parts)
+                    .map(part -> matrix(part.name, part.rows, cols))
+                    .toList();
+        }
+        String label = Arrays.stream(parts).map(Part::name).collect(Collectors.joining("+"));
+        MemorySegment copy = copied(tensors);
+        DType type = tensors.getFirst().type();
+        Weight weight = backend.load(copy, type, rows, cols, label);
+        matrices.put(label, weight);
+        plain &= type == DType.F32;
+        tensors.forEach(this::report);
+        return List.of(weight);
+    }
+
+    private Weight load(String name, WeightTensor tensor, int rows, int cols) {
+        return backend.load(copied(List.of(tensor)), tensor.type(), rows, cols, name);
+    }
+
+    /** Their bytes one after the other: a file that shrinks is an exception here, and would be a fault in native code. */
+    private MemorySegment copied(List<WeightTensor> tensors) {
+        MemorySegment copy =
+                staged(tensors.stream().mapToLong(t -> t.data().byteSize()).sum());
+        long at = 0;
+        for (WeightTensor tensor : tensors) {
+            MemorySegment data = tensor.data();
+            try {
+                copy.asSlice(at, data.byteSize()).copyFrom(data);
+            } catch (InternalError e) {
+                throw new WeightsException(
+                        source.path(),
+                        -1,
+                        "tensor " + tensor.name() + " cannot be read; the file was cut meanwhile",
+                        e);
+            }
+            at += data.byteSize();
+        }
+        return copy;
     }
 
     private MemorySegment staged(long bytes) {
