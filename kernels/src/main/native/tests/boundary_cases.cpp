@@ -60,11 +60,11 @@ void bad_lists() {
   refused(rig.run(QR_OP_RMS_NORM, 0, &norm, step.view()), QR_INVALID, "norm without weight");
   refused(rig.run(99, 0, &norm, step.view()), QR_INVALID, "unknown operation");
   const QrOp unknown = {99, 0, reinterpret_cast<uint64_t>(&norm)};
-  const QrStep view = step.view();
-  refused(qr_reserve(rig.device, &unknown, 1, &view), QR_INVALID, "reserve for an unknown operation");
-  check(qr_reserve(rig.device, nullptr, 0, &view) == QR_OK && qr_submit(rig.device, nullptr, 0, &view) == QR_OK,
+  const QrStep idle = step.view();
+  refused(qr_reserve(rig.device, &unknown, 1, &idle), QR_INVALID, "reserve for an unknown operation");
+  check(qr_reserve(rig.device, nullptr, 0, &idle) == QR_OK && qr_submit(rig.device, nullptr, 0, &idle) == QR_OK,
         "an empty list is reserved for and runs");
-  refused(qr_reserve(rig.device, nullptr, 0, &view), QR_INVALID, "reserve beside a running list");
+  refused(qr_reserve(rig.device, nullptr, 0, &idle), QR_INVALID, "reserve beside a running list");
   check(qr_wait(rig.device) == QR_OK, "the empty list ends");
   refused(rig.run(QR_OP_RMS_NORM, 0, nullptr, step.view()), QR_INVALID, "operation without arguments");
   QrLinear linear = {};
