@@ -152,7 +152,8 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k) {
 }
 
 void quant_row(const CublasLt& lt, WeightFormat format, int rows, int n, int k) {
-  const std::string name = shape_of(format == WeightFormat::kInt4 ? "int4" : "int8", rows, n, k);
+  const char* type = format == WeightFormat::kInt4 ? "int4" : format == WeightFormat::kInt8 ? "int8" : "float8";
+  const std::string name = shape_of(type, rows, n, k);
   rows = sized(rows, 70);
   n = sized(n, 256);
   k = sized(k, 320);
@@ -165,6 +166,7 @@ void quant_row(const CublasLt& lt, WeightFormat format, int rows, int n, int k) 
   for (int64_t i = 0; i < bytes; i += 4) {
     uint32_t word = random();
     if (i % tile_bytes(format) >= factors) word = (word & 0x00ff00ffu) | 0x2c002c00u;
+    else if (format == WeightFormat::kFloat8) word &= 0xbfbfbfbfu;  // no code of NaN
     memcpy(&packed[static_cast<size_t>(i)], &word, 4);
   }
   std::vector<uint8_t*> weights;
@@ -211,6 +213,8 @@ void gemm_rows(const CublasLt& lt, bool full) {
   quant_row(lt, WeightFormat::kInt4, 8, 28672, 4096);
   quant_row(lt, WeightFormat::kInt4, 16, 28672, 4096);
   quant_row(lt, WeightFormat::kInt8, 1, 28672, 4096);
+  quant_row(lt, WeightFormat::kFloat8, 1, 28672, 4096);
+  quant_row(lt, WeightFormat::kFloat8, 64, 28672, 4096);
   quant_row(lt, WeightFormat::kInt4, 64, 28672, 4096);
   quant_row(lt, WeightFormat::kInt4, 32, 4096, 4096);
   if (full) quant_row(lt, WeightFormat::kInt4, 256, 28672, 4096);

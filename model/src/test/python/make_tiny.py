@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """Makes the tiny random models of the tests, and what the reference implementation says of them.
 
-Each model is a folder under ../resources/tiny with config.json, model.safetensors (float32) and golden.json: prompts,
+Each model is a folder under ../resources/tiny with config.json, model.safetensors (float32; the projections of
+"-fp8-" models in 8-bit floats, as which they are computed) and golden.json: prompts,
 the logits of every position (base64 of little-endian float32), and greedy continuations. Needs torch,
 transformers and safetensors; runs on a CPU in seconds; the seeds make it repeatable.
 
-  python3 make_tiny.py
+  python3 make_tiny.py [name ...]
 """
 import base64
 import json
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config,
                           Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
@@ -24,6 +27,9 @@ NEW_TOKENS = 24
 SHAPE = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=256, bos_token_id=1, eos_token_id=2,
              attn_implementation="eager")
+
+# More than one square of scales each way, and tiles of the GPU's kernels.
+WIDE = dict(SHAPE, hidden_size=128, intermediate_size=192, num_hidden_layers=1)
 
 LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=64)
@@ -39,7 +45,60 @@ MODELS = {
         **SHAPE, tie_word_embeddings=False, head_dim=8, sliding_window=20)),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config(**SHAPE, tie_word_embeddings=True, rope_theta=1000000.0)),
     "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SHAPE, tie_word_embeddings=False, head_dim=16)),
+    "qwen3-fp8-squares": (Qwen3ForCausalLM, Qwen3Config(**WIDE, tie_word_embeddings=True, head_dim=32)),
+    "llama-fp8-rows": (LlamaForCausalLM, LlamaConfig(**WIDE, tie_word_embeddings=False)),
+    "llama-fp8-tensors": (LlamaForCausalLM, LlamaConfig(**SHAPE, tie_word_embeddings=False)),
 }
+
+SQUARE = 128
+E4M3_LARGEST = 448
+
+
+def scales_of(name, weight):
+    """What scale each element of a matrix has, as the checkpoints store it, and for each element."""
+    if name.endswith("tensors"):
+        scale = (weight.abs().max() / E4M3_LARGEST).reshape(1)
+        return scale, scale.expand(weight.shape)
+    if name.endswith("rows"):
+        scale = weight.abs().amax(dim=1, keepdim=True) / E4M3_LARGEST
+        scale = scale.to(torch.bfloat16)
+        return scale, scale.float().expand(weight.shape)
+    down, across = -(-weight.shape[0] // SQUARE), -(-weight.shape[1] // SQUARE)
+    scale = torch.empty(down, across)
+    for i in range(down):
+        for j in range(across):
+            square = weight[i * SQUARE:(i + 1) * SQUARE, j * SQUARE:(j + 1) * SQUARE]
+            scale[i, j] = square.abs().max() / E4M3_LARGEST
+    each = scale.repeat_interleave(SQUARE, 0).repeat_interleave(SQUARE, 1)
+    return scale, each[:weight.shape[0], :weight.shape[1]]
+
+
+def to_float8(name, model):
+    """Rounds the model's projections to 8-bit floats; the tensors of the checkpoint that holds them."""
+    stored = {}
+    with torch.no_grad():
+        for key, p in model.state_dict().items():
+            if not key.endswith("proj.weight"):
+                if key != "lm_head.weight" or not model.config.tie_word_embeddings:
+                    stored[key] = p.clone()
+                continue
+            scale, each = scales_of(name, p)
+            codes = (p / each).clamp(-E4M3_LARGEST, E4M3_LARGEST).to(torch.float8_e4m3fn)
+            p.copy_(codes.float() * each)
+            stored[key] = codes
+            stored[key + ("_scale_inv" if name.endswith("squares") else "_scale")] = scale
+    return stored
+
+
+def save_float8(name, folder, stored):
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    if name.endswith("squares"):
+        config["quantization_config"] = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic",
+                                         "weight_block_size": [SQUARE, SQUARE]}
+    else:
+        config["quantization_config"] = {"quant_method": "compressed-tensors", "format": "float-quantized"}
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def prompts(rng):
@@ -77,6 +136,7 @@ def make(name, model_class, config, seed):
     model = model_class(config).float().eval()
     randomise(model, generator)
     model.tie_weights()
+    stored = to_float8(name, model) if "-fp8-" in name else None
     cases = []
     for prompt in prompts(np.random.default_rng(seed)):
         with torch.no_grad():
@@ -87,6 +147,8 @@ def make(name, model_class, config, seed):
             "greedy": greedy(model, prompt),
         })
     model.save_pretrained(folder, safe_serialization=True)
+    if stored is not None:
+        save_float8(name, folder, stored)
     (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / "golden.json").write_text(json.dumps({"vocab": VOCAB, "cases": cases}, indent=1) + "\n")
     print(name, sum(f.stat().st_size for f in folder.iterdir()), "bytes")
@@ -95,6 +157,8 @@ def make(name, model_class, config, seed):
 def main():
     torch.set_num_threads(1)
     for i, (name, (model_class, config)) in enumerate(MODELS.items()):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         for seed in range(1000 * (i + 1), 1000 * (i + 1) + 50):
             try:
                 make(name, model_class, config, seed)

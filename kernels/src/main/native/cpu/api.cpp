@@ -68,7 +68,7 @@ int packed_size(int32_t type, int64_t rows, int64_t cols, uint64_t* out) {
     return fail(QR_INVALID, "a matrix of type %d cannot be %lld x %lld", type,
                 static_cast<long long>(rows), static_cast<long long>(cols));
   }
-  const __int128 bytes = static_cast<__int128>(tile_layout(*f, cols).bytes) * tile_count(rows);
+  const __int128 bytes = static_cast<__int128>(tile_layout(*packed_format_of(type), cols).bytes) * tile_count(rows);
   if (bytes > (static_cast<__int128>(1) << 46)) return fail(QR_NO_MEMORY, "matrix too large");
   *out = static_cast<uint64_t>(bytes);
   return QR_OK;

@@ -1,4 +1,4 @@
-// float16 and bfloat16 on any machine.
+// float16, bfloat16 and 8-bit floats on any machine.
 #ifndef QUIRE_CPU_HALF_H
 #define QUIRE_CPU_HALF_H
 
@@ -47,6 +47,14 @@ static inline uint16_t float_to_f16(float value) {
     return (uint16_t)(sign | (float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000));
   }
   return (uint16_t)(sign | (((magnitude + 0xfff + (magnitude >> 13 & 1)) >> 13) - (112 << 10)));
+}
+
+/// E4M3 of the OCP 8-bit floating point specification: no infinities, NaN where all bits but the sign are set.
+static inline float f8_e4m3_to_float(uint8_t code) {
+  const uint32_t exponent = code >> 3 & 15, mantissa = code & 7, sign = (uint32_t)(code & 0x80) << 24;
+  if ((code & 0x7f) == 0x7f) return bits_to_float(sign | 0x7fc00000);
+  if (exponent == 0) return bits_to_float(sign | float_to_bits((float)mantissa * 0x1p-9f));
+  return bits_to_float(sign | (exponent + 120) << 23 | mantissa << 20);
 }
 
 }  // namespace quire

@@ -38,6 +38,9 @@ struct Format {
 /// The format of a type, or null when there is no such type.
 const Format* format_of(int32_t type);
 
+/// What a packed matrix of the type is made of: BF16 for F8_E4M3, else the type itself.
+const Format* packed_format_of(int32_t type);
+
 /// Where the parts of a group (or pair of groups) lie, in bytes from its start; its bytes; where the units of the rows lie
 /// in a tile; and the bytes of a tile.
 struct TileLayout {

@@ -177,15 +177,39 @@ void pack_paired_row(const Format& f, const TileLayout& layout, const uint8_t* r
   }
 }
 
+/// 32 codes behind their scale, as floats.
+void read_float8(const uint8_t* block, float* out) {
+  const float scale = bits_to_float(read_u32(block));
+  for (int i = 0; i < kGroup; i++) out[i] = scale * f8_e4m3_to_float(block[4 + i]);
+}
+
+/// Rows of F8_E4M3 as a tile of BF16.
+void pack_float8(const Format& f, const uint8_t* source, int64_t n, int64_t cols, uint8_t* packed) {
+  for (int64_t i = 0; i < n; i++) {
+    for (int64_t g = 0; g < cols / kGroup; g++) {
+      float values[kGroup];
+      read_float8(source + (i * (cols / kGroup) + g) * f.block_bytes, values);
+      for (int j = 0; j < kGroup; j++) {
+        const uint16_t half = float_to_bf16(values[j]);
+        memcpy(packed + ((g * kGroup + j) * kTileRows + i) * 2, &half, 2);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void pack_tile(const Format& f, const uint8_t* source, int64_t rows, int64_t cols, int64_t tile,
                uint8_t* packed) {
-  const TileLayout layout = tile_layout(f, cols);
+  const TileLayout layout = tile_layout(*packed_format_of(f.type), cols);
   uint8_t* out = packed + tile * layout.bytes;
   memset(out, 0, static_cast<size_t>(layout.bytes));
   const int64_t first = tile * kTileRows;
   const int64_t n = rows - first < kTileRows ? rows - first : kTileRows;
+  if (f.type == QR_F8_E4M3) {
+    pack_float8(f, source + first * (cols / kGroup) * f.block_bytes, n, cols, out);
+    return;
+  }
   if (f.code_bits == 0) {
     const uint8_t* rows_of_tile = source + first * cols * f.block_bytes;
     if (f.block_bytes == 4) {
@@ -270,6 +294,10 @@ void embed_row(const Format& f, const QrWeight& weight, int64_t row, float scale
 }
 
 void read_row(const Format& f, const uint8_t* row, int64_t cols, float* out) {
+  if (f.type == QR_F8_E4M3) {
+    for (int64_t g = 0; g < cols / kGroup; g++) read_float8(row + g * f.block_bytes, out + g * kGroup);
+    return;
+  }
   if (f.code_bits == 0) {
     for (int64_t k = 0; k < cols; k++) out[k] = plain_value(f.type, row + k * f.block_bytes);
     return;

@@ -32,7 +32,7 @@ void prepare_linear(Preparation& prep, const QrOp& op, LinearJob& job) {
   int64_t column = 0;
   for (int p = 0; p < a.n_parts; p++) {
     const QrWeight& w = a.parts[p];
-    const Format* f = format_of(w.type);
+    const Format* f = packed_format_of(w.type);
     job.parts[p] = {reinterpret_cast<const uint8_t*>(w.data), f,      tile_layout(*f, w.cols),
                     tile_count(w.rows),                        w.rows, static_cast<int>(column)};
     column += w.rows;

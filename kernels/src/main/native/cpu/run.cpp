@@ -37,7 +37,7 @@ void copy_blocks(const Run& run, const QrCopyBlocks& a) {
 }
 
 void embed(const Run& run, const QrEmbed& a) {
-  const Format& format = *format_of(a.weight.type);
+  const Format& format = *packed_format_of(a.weight.type);
   run.dev.pool.parallel(run.step.n_tokens, [&](int64_t t) {
     embed_row(format, a.weight, run.step.token[t], a.scale,
               reinterpret_cast<float*>(a.out) + t * a.weight.cols);

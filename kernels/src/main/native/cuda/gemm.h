@@ -23,7 +23,7 @@ struct GemmArgs {
   float* workspace;    // of quantised products with more than kSkinnyRows rows: gemm_workspace floats
 };
 
-enum class WeightFormat { kBf16, kInt4, kInt8 };
+enum class WeightFormat { kBf16, kInt4, kInt8, kFloat8 };
 
 /// Up to here a product is bound by reading the weights and runs on the skinny kernel.
 constexpr int kSkinnyRows = 16;
@@ -45,11 +45,15 @@ cudaError_t dequantise(WeightFormat format, const void* weight, bf16* out, int n
 constexpr int kTileRows = 16, kTileColumns = 64, kGroup = 32;
 __host__ __device__ constexpr int tile_bytes(WeightFormat format) { return format == WeightFormat::kInt4 ? 640 : 1088; }
 
-/// Packs on the host. int4: w = q * scale + minimum, q in 0..15; int8: w = q * scale, q in -128..127.
+/// Packs on the host. int4: w = q * scale + minimum, q in 0..15; int8: w = q * scale, q in -128..127; float8: w = q *
+/// scale, q the code of an E4M3 number, and the halves hold scale * kFloat8Unit.
 /// q [n, k]; scale, minimum [n, k / 32] as IEEE half. Layout: see quant.cuh.
 std::vector<uint8_t> pack_int4(const std::vector<uint8_t>& q, const std::vector<uint16_t>& scale,
                                const std::vector<uint16_t>& minimum, int n, int k);
 std::vector<uint8_t> pack_int8(const std::vector<int8_t>& q, const std::vector<uint16_t>& scale, int n, int k);
+std::vector<uint8_t> pack_float8(const std::vector<uint8_t>& q, const std::vector<uint16_t>& scale, int n, int k);
+/// Brings the scales of 8-bit floats, 1e-4 or less for small weights, into the range of halves.
+constexpr float kFloat8Unit = 4096;
 
 }  // namespace quire::cuda
 

@@ -155,7 +155,11 @@ int64_t gemm_workspace(int rows, int n, int k) { return static_cast<int64_t>(gem
 
 cudaError_t gemm_quant(WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
   if (args.k % kTileColumns != 0 || args.n % kRowsW != 0) return cudaErrorInvalidValue;
-  return format == WeightFormat::kInt4 ? run<WeightFormat::kInt4>(args, stream) : run<WeightFormat::kInt8>(args, stream);
+  switch (format) {
+    case WeightFormat::kInt4: return run<WeightFormat::kInt4>(args, stream);
+    case WeightFormat::kInt8: return run<WeightFormat::kInt8>(args, stream);
+    default: return run<WeightFormat::kFloat8>(args, stream);
+  }
 }
 
 }  // namespace quire::cuda

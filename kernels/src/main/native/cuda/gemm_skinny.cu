@@ -188,7 +188,8 @@ cudaError_t run_format(WeightFormat format, const GemmArgs& args, cudaStream_t s
   switch (format) {
     case WeightFormat::kBf16: return run<Bf16Stream<NT>, NT>(args, stream);
     case WeightFormat::kInt4: return run<QuantStream<WeightFormat::kInt4, NT>, NT>(args, stream);
-    default: return run<QuantStream<WeightFormat::kInt8, NT>, NT>(args, stream);
+    case WeightFormat::kInt8: return run<QuantStream<WeightFormat::kInt8, NT>, NT>(args, stream);
+    default: return run<QuantStream<WeightFormat::kFloat8, NT>, NT>(args, stream);
   }
 }
 

@@ -84,11 +84,13 @@ std::vector<uint8_t> pack_int4(const std::vector<uint8_t>& q, const std::vector<
   });
 }
 
-std::vector<uint8_t> pack_int8(const std::vector<int8_t>& q, const std::vector<uint16_t>& scale, int n, int k) {
-  return pack_tiles(WeightFormat::kInt8, n, k, [&](uint8_t* tile, int first_row, int first_column) {
+namespace {
+
+std::vector<uint8_t> pack_bytes(WeightFormat format, const uint8_t* q, const std::vector<uint16_t>& scale, int n, int k) {
+  return pack_tiles(format, n, k, [&](uint8_t* tile, int first_row, int first_column) {
     for_each_element([&](int row, int column, int lane, int group, int step, int pair, int high) {
       tile[group * 512 + lane * 16 + (2 * step + pair / 2) * 4 + pair % 2 + 2 * high] =
-          static_cast<uint8_t>(q[static_cast<size_t>(first_row + row) * k + first_column + column]);
+          q[static_cast<size_t>(first_row + row) * k + first_column + column];
     });
     for (int row = 0; row < kTileRows; row++) {
       for (int group = 0; group < 2; group++) {
@@ -99,9 +101,21 @@ std::vector<uint8_t> pack_int8(const std::vector<int8_t>& q, const std::vector<u
   });
 }
 
+}  // namespace
+
+std::vector<uint8_t> pack_int8(const std::vector<int8_t>& q, const std::vector<uint16_t>& scale, int n, int k) {
+  return pack_bytes(WeightFormat::kInt8, reinterpret_cast<const uint8_t*>(q.data()), scale, n, k);
+}
+
+std::vector<uint8_t> pack_float8(const std::vector<uint8_t>& q, const std::vector<uint16_t>& scale, int n, int k) {
+  return pack_bytes(WeightFormat::kFloat8, q.data(), scale, n, k);
+}
+
 cudaError_t dequantise(WeightFormat format, const void* weight, bf16* out, int n, int k, cudaStream_t stream) {
   const dim3 grid(k / kTileColumns, n / kTileRows);
-  auto kernel = format == WeightFormat::kInt4 ? dequantise_kernel<WeightFormat::kInt4> : dequantise_kernel<WeightFormat::kInt8>;
+  auto kernel = format == WeightFormat::kInt4   ? dequantise_kernel<WeightFormat::kInt4>
+                : format == WeightFormat::kInt8 ? dequantise_kernel<WeightFormat::kInt8>
+                                                : dequantise_kernel<WeightFormat::kFloat8>;
   LAUNCH(kernel, grid, kWarpSize, 0, stream, static_cast<const uint8_t*>(weight), out, k);
   return launched();
 }

@@ -7,6 +7,7 @@
 //     (scale, minimum): (row g, group 0), (g, 1), (g + 8, 0), (g + 8, 1).
 //   int8, 1088 bytes: 16 bytes a lane for group 0, then for group 1, word 2s + i / 2, pair i in bytes i % 2 and
 //     i % 2 + 2; then for each g four halves, scales in the same order.
+//   float8: as int8.
 #ifndef QUIRE_CUDA_QUANT_CUH
 #define QUIRE_CUDA_QUANT_CUH
 
@@ -14,7 +15,8 @@
 
 namespace quire::cuda {
 
-constexpr uint32_t kOnes = 0x3f803f80u;  // a pair of bf16 1
+constexpr uint32_t kOnes = 0x3f803f80u;      // a pair of bf16 1
+constexpr uint32_t kTwoTo108 = 0x75807580u;  // of 2^120 / kFloat8Unit
 
 /// One lane's share of a tile.
 template <WeightFormat kFormat>
@@ -77,6 +79,21 @@ struct QuantTile<WeightFormat::kInt8> {
   __device__ __forceinline__ float2 factor(int group, int half) const {
     const uint32_t word = half == 0 ? factors.x : factors.y;
     return make_float2(half_to_float(group == 0 ? word & 0xffffu : word >> 16), 0);
+  }
+};
+
+template <>
+struct QuantTile<WeightFormat::kFloat8> : QuantTile<WeightFormat::kInt8> {
+  /// Operands hold the number divided by kFloat8Unit. Code and bf16 differ in the exponent's width alone, subnormal
+  /// numbers too: the code's 7 bits moved to bf16's place are 2^-120 times the number. The codes of NaN read as 480.
+  __device__ __forceinline__ void operands(uint32_t a[4], int group, int step) const {
+    const uint4& q = quants[group];
+    const uint32_t words[4] = {q.x, q.y, q.z, q.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const uint32_t v = words[2 * step + i / 2] >> (8 * (i % 2));
+      a[i] = fma_bf16x2((v & 0x007f007fu) << 4 | (v & 0x00800080u) << 8, kTwoTo108, 0);
+    }
   }
 };
 

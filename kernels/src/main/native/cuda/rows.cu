@@ -68,7 +68,8 @@ __global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t 
 cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
   auto kernel = args.format == WeightFormat::kBf16   ? embed_kernel
                 : args.format == WeightFormat::kInt4 ? embed_tiles_kernel<WeightFormat::kInt4>
-                                                     : embed_tiles_kernel<WeightFormat::kInt8>;
+                : args.format == WeightFormat::kInt8 ? embed_tiles_kernel<WeightFormat::kInt8>
+                                                     : embed_tiles_kernel<WeightFormat::kFloat8>;
   LAUNCH(kernel, args.tokens, kThreads, 0, stream, args);
   return launched();
 }

@@ -35,10 +35,11 @@ enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FA
 /* Instruction set levels of the CPU library. AUTO takes the best that the machine has. */
 enum { QR_ISA_AUTO = 0, QR_ISA_SCALAR = 1, QR_ISA_AVX2 = 2, QR_ISA_AVX512 = 3, QR_ISA_AVX512_BF16 = 4 };
 
-/* Element types; numbers follow the GGUF specification's ggml_type. */
+/* Element types; numbers follow the GGUF specification's ggml_type, save those from 100 on. */
 enum {
   QR_F32 = 0, QR_F16 = 1, QR_Q4_0 = 2, QR_Q4_1 = 3, QR_Q5_0 = 6, QR_Q5_1 = 7, QR_Q8_0 = 8,
-  QR_Q4_K = 12, QR_Q5_K = 13, QR_Q6_K = 14, QR_BF16 = 30
+  QR_Q4_K = 12, QR_Q5_K = 13, QR_Q6_K = 14, QR_BF16 = 30,
+  QR_F8_E4M3 = 100 /* weights only: a float32 scale before each 32 codes, E4M3 of the OCP 8-bit floating point specification */
 };
 
 typedef uint64_t qr_dev;

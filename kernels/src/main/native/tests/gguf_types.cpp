@@ -1,4 +1,5 @@
-// Weights in the block formats of the GGUF specification, decoded here independently of the library, element by element.
+// Weights in the block formats of the GGUF specification and in groups of 8-bit floats, decoded here independently of the library, element by element.
+#include <math.h>
 #include <string.h>
 
 #include "harness.h"
@@ -6,7 +7,7 @@
 namespace conformance {
 
 const std::vector<int32_t> kAllTypes = {QR_F32,  QR_F16,  QR_BF16, QR_Q4_0, QR_Q4_1, QR_Q5_0,
-                                        QR_Q5_1, QR_Q8_0, QR_Q4_K, QR_Q5_K, QR_Q6_K};
+                                        QR_Q5_1, QR_Q8_0, QR_Q4_K, QR_Q5_K, QR_Q6_K, QR_F8_E4M3};
 
 namespace {
 
@@ -22,7 +23,7 @@ const TypeInfo& info(int32_t type) {
                                  {QR_Q4_1, 32, 20, "Q4_1"},   {QR_Q5_0, 32, 22, "Q5_0"},
                                  {QR_Q5_1, 32, 24, "Q5_1"},   {QR_Q8_0, 32, 34, "Q8_0"},
                                  {QR_Q4_K, 256, 144, "Q4_K"}, {QR_Q5_K, 256, 176, "Q5_K"},
-                                 {QR_Q6_K, 256, 210, "Q6_K"}};
+                                 {QR_Q6_K, 256, 210, "Q6_K"}, {QR_F8_E4M3, 32, 36, "F8_E4M3"}};
   for (const TypeInfo& entry : all) {
     if (entry.type == type) return entry;
   }
@@ -58,6 +59,19 @@ double q6k_value(const uint8_t* b, int i) {
   return half_at(b + 208) * static_cast<int8_t>(b[192 + i / 16]) * (q - 32);
 }
 
+/// Sign, four bits of exponent with bias 7, three of mantissa.
+double e4m3_value(uint8_t code) {
+  const int exponent = code >> 3 & 15, mantissa = code & 7;
+  const double magnitude = exponent == 0 ? ldexp(mantissa, -9) : ldexp(8 + mantissa, exponent - 10);
+  return (code & 128) != 0 ? -magnitude : magnitude;
+}
+
+double float8_value(const uint8_t* b, int i) {
+  float scale;
+  memcpy(&scale, b, 4);
+  return scale * e4m3_value(b[4 + i]);
+}
+
 /// A float16 of moderate size, so that sums stay in range.
 void put_half(uint8_t* p, double value) {
   const uint16_t half = float_to_half(value);
@@ -69,6 +83,12 @@ void random_block(int32_t type, uint8_t* b, Random& random) {
   for (int i = 0; i < block_bytes(type); i++) b[i] = static_cast<uint8_t>(random.next());
   const double scale = 0.002 + 0.01 * random.uniform();
   const bool minimum = type == QR_Q4_1 || type == QR_Q5_1;
+  if (type == QR_F8_E4M3) {
+    const float factor = ldexpf(1, -8 - random.below(4));  // so that the numbers are BF16 too, as which the CPU keeps them
+    memcpy(b, &factor, 4);
+    for (int i = 0; i < 32; i++) b[4 + i] = (b[4 + i] & 0x7f) == 0x7f ? 0 : b[4 + i];  // no NaN
+    return;
+  }
   if (type == QR_Q6_K) {
     put_half(b + 208, scale / 100);
   } else if (type == QR_Q4_K || type == QR_Q5_K) {
@@ -118,6 +138,7 @@ void decode_block(int32_t type, const uint8_t* b, double* out) {
       case QR_Q8_0: out[i] = half_at(b) * static_cast<int8_t>(b[2 + i]); break;
       case QR_Q4_K: out[i] = k45_value(b, i, false); break;
       case QR_Q5_K: out[i] = k45_value(b, i, true); break;
+      case QR_F8_E4M3: out[i] = float8_value(b, i); break;
       default: out[i] = q6k_value(b, i); break;
     }
   }

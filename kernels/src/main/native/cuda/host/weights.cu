@@ -43,6 +43,22 @@ uint16_t minus_eight(uint16_t half) {
   return quire::float_to_f16(std::clamp(-8 * quire::f16_to_float(half), -kMost, kMost));
 }
 
+/// The codes as they are, and each group's scale.
+void pack_float8_rows(const PackJob& job, int64_t first, uint8_t* out) {
+  const int64_t cols = job.source.cols, groups = cols / kGroup;
+  std::vector<uint8_t> codes(static_cast<size_t>(kStripe * cols));
+  std::vector<uint16_t> scales(static_cast<size_t>(kStripe * groups));
+  for (int64_t i = 0; i < kStripe * groups; i++) {
+    const uint8_t* block = job.row(first + i / groups) + i % groups * job.format.block_bytes;
+    float scale;
+    memcpy(&scale, block, sizeof scale);
+    scales[static_cast<size_t>(i)] = quire::float_to_f16(scale * kFloat8Unit);
+    memcpy(&codes[static_cast<size_t>(i * kGroup)], block + sizeof scale, kGroup);
+  }
+  const std::vector<uint8_t> packed = pack_float8(codes, scales, kStripe, static_cast<int>(cols));
+  memcpy(out, packed.data(), packed.size());
+}
+
 void pack_tiles_of_rows(const PackJob& job, int64_t first, uint8_t* out) {
   const int64_t cols = job.source.cols, groups = cols / kGroup;
   std::vector<uint8_t> codes(static_cast<size_t>(kStripe * cols));
@@ -75,6 +91,8 @@ void pack_worker(void* context, Worker&) {
     uint8_t* out = job.out + static_cast<uint64_t>(stripe * kStripe) * row_bytes(job.to, job.source.cols);
     if (job.to == WeightFormat::kBf16) {
       pack_plain_rows(job, first, rows, out);
+    } else if (job.to == WeightFormat::kFloat8) {
+      pack_float8_rows(job, first, out);
     } else {
       pack_tiles_of_rows(job, first, out);
     }
@@ -86,6 +104,7 @@ void pack_worker(void* context, Worker&) {
 WeightFormat weight_format(int32_t type, int64_t rows, int64_t cols) {
   const bool tiles = cols % kTileColumns == 0 && rows % 128 == 0;
   if (tiles && (type == QR_Q4_0 || type == QR_Q4_1)) return WeightFormat::kInt4;
+  if (tiles && type == QR_F8_E4M3) return WeightFormat::kFloat8;
   return tiles && type == QR_Q8_0 ? WeightFormat::kInt8 : WeightFormat::kBf16;
 }
 

@@ -1,4 +1,6 @@
 // Matrix products against float64: bf16 tiles, skinny products and quantised weights, edges of every size.
+#include <math.h>
+
 #include <algorithm>
 
 #include "../../cuda/rows.h"
@@ -77,7 +79,7 @@ void bf16_case(const Product& p, bool skinny, uint64_t seed) {
 void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
   Random random(seed);
   const size_t count = static_cast<size_t>(p.n * p.k), groups = count / kGroup;
-  std::vector<uint8_t> q4(count);
+  std::vector<uint8_t> q4(count), q_float(count);
   std::vector<int8_t> q8(count);
   std::vector<uint16_t> scale(groups), minimum(groups);
   for (size_t i = 0; i < groups; i++) {
@@ -90,12 +92,17 @@ void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
     q8[i] = static_cast<int8_t>(random.below(256) - 128);
     const size_t group = i / kGroup;  // k is a multiple of 32
     const double factor = conformance::half_to_float(scale[group]), least = conformance::half_to_float(minimum[group]);
-    values[i] = format == WeightFormat::kInt4 ? q4[i] * factor + least : q8[i] * factor;
+    do q_float[i] = static_cast<uint8_t>(random.below(256)); while ((q_float[i] & 0x7f) == 0x7f);  // all but NaN
+    const double number = (q_float[i] & 0x78) == 0 ? ldexp(q_float[i] & 7, -9) : ldexp(8 + (q_float[i] & 7), (q_float[i] >> 3 & 15) - 10);
+    values[i] = format == WeightFormat::kInt4   ? q4[i] * factor + least
+                : format == WeightFormat::kInt8 ? q8[i] * factor
+                                                : (q_float[i] < 128 ? number : -number) * factor / kFloat8Unit;
   }
-  const std::vector<uint8_t> packed =
-      format == WeightFormat::kInt4 ? pack_int4(q4, scale, minimum, p.n, p.k) : pack_int8(q8, scale, p.n, p.k);
+  const std::vector<uint8_t> packed = format == WeightFormat::kInt4   ? pack_int4(q4, scale, minimum, p.n, p.k)
+                                      : format == WeightFormat::kInt8 ? pack_int8(q8, scale, p.n, p.k)
+                                                                      : pack_float8(q_float, scale, p.n, p.k);
   Device<uint8_t> weight(packed, Writer::kNobody);
-  const std::string type = format == WeightFormat::kInt4 ? "int4" : "int8";
+  const std::string type = format == WeightFormat::kInt4 ? "int4" : format == WeightFormat::kInt8 ? "int8" : "float8";
   if (p.rows <= kSkinnyRows) {
     compare("skinny " + type, p, weight.data(), values, random,
             [&](const GemmArgs& a) { return gemm_skinny(format, a, nullptr); });
@@ -136,7 +143,7 @@ void gemm_cases() {
                            {9, 32, 2048, false, false, true}, {16, 16, 128, true, true, true}}) {
     bf16_case(p, true, seed++);
   }
-  for (WeightFormat format : {WeightFormat::kInt4, WeightFormat::kInt8}) {
+  for (WeightFormat format : {WeightFormat::kInt4, WeightFormat::kInt8, WeightFormat::kFloat8}) {
     for (const Product& p : {Product{1, 16, 64, false, false, false}, {1, 16, 2560, false, false, false},
                              {5, 32, 1024, true, false, false}, {8, 128, 128, false, true, false},
                              {16, 128, 576, false, false, true}, {17, 128, 1024, true, false, false},

@@ -2,7 +2,8 @@ package dev.quire.kernels;
 
 /**
  * Element types of weights, with the block layout of the GGUF specification: {@code blockElements} consecutive
- * elements of a row share {@code blockBytes} bytes. The code is the number used in GGUF files and in quire.h.
+ * elements of a row share {@code blockBytes} bytes. The code is the number used in GGUF files and in quire.h; F8_E4M3, of
+ * which a block is a float32 scale and 32 codes of the OCP 8-bit floating point specification, is in no GGUF file.
  */
 public enum DType {
     F32(0, 1, 4),
@@ -15,7 +16,8 @@ public enum DType {
     Q4_K(12, 256, 144),
     Q5_K(13, 256, 176),
     Q6_K(14, 256, 210),
-    BF16(30, 1, 2);
+    BF16(30, 1, 2),
+    F8_E4M3(100, 32, 36);
 
     private final int code;
     private final int blockElements;

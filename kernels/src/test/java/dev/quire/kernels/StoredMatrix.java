@@ -25,6 +25,13 @@ record StoredMatrix(DType type, int rows, int cols, byte[] bytes) {
                     putHalf(bytes, at + 2, Float.floatToFloat16(scale / 2));
                 }
                 case Q6_K -> putHalf(bytes, at + 208, Float.floatToFloat16(scale / 60));
+                case F8_E4M3 -> {
+                    // A power of two, so that the numbers are BF16 too, as which the CPU keeps them; and no NaN.
+                    putInt(bytes, at, Float.floatToIntBits(0x1p-9f));
+                    for (int i = at + 4; i < at + 36; i++) {
+                        bytes[i] = (bytes[i] & 127) == 127 ? 0 : bytes[i];
+                    }
+                }
             }
         }
         return new StoredMatrix(type, rows, cols, bytes);

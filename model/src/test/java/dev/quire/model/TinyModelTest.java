@@ -16,6 +16,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Each architecture in float32 against the reference implementation, on each device of this machine. */
 class TinyModelTest {
+    /** The CPU keeps 8-bit floats with their scales as bfloat16, and the cache is bfloat16 beside them. */
+    private static final float FLOAT8_BOUND = 0.2f;
+
     static Stream<Arguments> models() {
         return TinyModels.names().stream()
                 .flatMap(name -> TestDevices.ALL.stream().map(device -> Arguments.of(name, device)));
@@ -29,15 +32,18 @@ class TinyModelTest {
     @MethodSource("models")
     void logitsAndGreedyTokensAreThoseOfTheReference(String name, TestDevices.Device device) {
         try (ModelLoader.LoadedRunner model = load(name, device, 2)) {
-            assertThat(model.kvType()).isEqualTo("f32");
+            boolean float8 = name.contains("-fp8-");
+            assertThat(model.kvType()).isEqualTo(float8 ? "bf16" : "f32");
             TokenRun run = new TokenRun(model.runner());
             float worst = 0;
             for (TinyModels.Case c : TinyModels.cases(name)) {
                 worst = Math.max(worst, distance(run.logits(c.prompt(), 64, 0), c.logits()));
-                assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
+                if (!float8) { // whose errors are larger than what lies between the best two tokens
+                    assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
+                }
             }
             System.out.println(name + " on " + device + ": largest error of a logit " + worst);
-            assertThat(worst).isLessThanOrEqualTo(1e-3f);
+            assertThat(worst).isLessThanOrEqualTo(float8 ? FLOAT8_BOUND : 1e-3f);
         }
     }
 

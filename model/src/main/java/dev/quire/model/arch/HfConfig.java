@@ -54,10 +54,28 @@ public final class HfConfig {
                 throw wrong(flag + " is true, which is not supported");
             }
         }
-        if (root.path("quantization_config").isObject()) {
-            throw wrong("quantization_config is set; safetensors in F32, F16 and BF16 are supported, and quantised"
-                    + " models as GGUF");
+        JsonNode quantisation = root.path("quantization_config");
+        if (quantisation.isObject() && !float8(quantisation)) {
+            throw wrong(
+                    "quantization_config is none of 8-bit floats (fp8 with e4m3 and no blocks other than 128 by 128,"
+                            + " or compressed-tensors as float-quantized); supported are those, F32, F16 and BF16 in"
+                            + " safetensors, and quantised models as GGUF");
         }
+    }
+
+    /** Whether matrices may be {@link dev.quire.kernels.DType#F8_E4M3}; each tensor then says what it is. */
+    private static boolean float8(JsonNode quantisation) {
+        JsonNode block = quantisation.path("weight_block_size");
+        boolean squares = !block.isArray()
+                || (block.size() == 2
+                        && block.path(0).asInt(0) == 128
+                        && block.path(1).asInt(0) == 128);
+        return switch (quantisation.path("quant_method").asString("")) {
+            case "fp8" -> squares && quantisation.path("fmt").asString("e4m3").equals("e4m3");
+            case "compressed-tensors" ->
+                quantisation.path("format").asString("").equals("float-quantized");
+            default -> false;
+        };
     }
 
     private ModelConfig config(String architecture, boolean windowed) {

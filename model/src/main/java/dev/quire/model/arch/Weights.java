@@ -77,12 +77,12 @@ public final class Weights implements AutoCloseable {
     public List<Weight> stacked(int cols, Part... parts) {
         List<WeightTensor> tensors = new ArrayList<>();
         int rows = 0;
-        for (Part part : parts) {
+        for (Part part : backend.joinsParts() ? parts : new Part[0]) {
             tensors.add(shaped(part.name, part.rows, cols));
             rows += part.rows;
         }
-        boolean alike = tensors.stream().map(WeightTensor::type).distinct().count() == 1;
-        if (!alike || !backend.joinsParts()) {
+        if (tensors.stream().map(WeightTensor::type).distinct().count() != 1) {
+            tensors.forEach(source::release);
             return Arrays.stream(parts)
                     .map(part -> matrix(part.name, part.rows, cols))
                     .toList();
@@ -210,6 +210,7 @@ public final class Weights implements AutoCloseable {
 
     private void report(WeightTensor tensor) {
         read += tensor.data().byteSize();
+        source.release(tensor);
         bytesRead.accept(read);
     }
 

@@ -142,7 +142,7 @@ public final class GgufFile implements AutoCloseable {
 
     private static DType type(GgufReader in, int code, String name, long at) {
         for (DType type : DType.values()) {
-            if (type.code() == code) {
+            if (type.code() == code && type != DType.F8_E4M3) {
                 return type;
             }
         }

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.LongUnaryOperator;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -40,6 +41,7 @@ public final class SafetensorsDirectory implements AutoCloseable {
     private final Path path;
     private final Arena arena = Arena.ofShared();
     private final Map<String, WeightTensor> tensors = new LinkedHashMap<>();
+    private final Map<String, Float8Tensor> float8s = new LinkedHashMap<>();
 
     private SafetensorsDirectory(Path path) {
         this.path = path;
@@ -124,7 +126,8 @@ public final class SafetensorsDirectory implements AutoCloseable {
     }
 
     private Range add(Path file, MemorySegment data, String name, JsonNode entry) {
-        DType type = type(file, name, entry.path("dtype"));
+        boolean float8 = entry.path("dtype").asString("").equals("F8_E4M3");
+        DType type = float8 ? DType.F8_E4M3 : type(file, name, entry.path("dtype"));
         long[] shape = longs(file, name, "shape", entry.path("shape"), MAX_RANK);
         long[] offsets = longs(file, name, "data_offsets", entry.path("data_offsets"), 2);
         if (offsets.length != 2 || offsets[0] > offsets[1] || offsets[1] > data.byteSize()) {
@@ -133,7 +136,7 @@ public final class SafetensorsDirectory implements AutoCloseable {
                     "tensor " + name + ": data_offsets should be a range within the " + data.byteSize()
                             + " bytes after the header");
         }
-        long bytes = bytes(file, name, type, shape);
+        long bytes = bytes(file, name, float8 ? n -> n : type::bytes, shape);
         if (bytes != offsets[1] - offsets[0]) {
             throw new WeightsException(
                     file,
@@ -141,11 +144,16 @@ public final class SafetensorsDirectory implements AutoCloseable {
                             + " bytes of data, its shape and dtype ask for " + bytes);
         }
         MemorySegment slice = data.asSlice(offsets[0], bytes);
-        if (tensors.size() >= MAX_TENSORS) {
+        if (tensors.size() + float8s.size() >= MAX_TENSORS) {
             throw new WeightsException(file, "has more than " + MAX_TENSORS + " tensors");
         }
-        if (tensors.put(name, new WeightTensor(name, type, shape, slice)) != null) {
+        if (tensors.containsKey(name) || float8s.containsKey(name)) {
             throw new WeightsException(file, "tensor " + name + " appears twice");
+        }
+        if (float8) {
+            float8s.put(name, new Float8Tensor(name, shape, slice));
+        } else {
+            tensors.put(name, new WeightTensor(name, type, shape, slice));
         }
         return new Range(name, offsets[0], offsets[1]);
     }
@@ -158,7 +166,8 @@ public final class SafetensorsDirectory implements AutoCloseable {
             case "BF16" -> DType.BF16;
             default ->
                 throw new WeightsException(
-                        file, "tensor " + name + " has dtype " + shown(text) + "; supported are F32, F16, BF16");
+                        file,
+                        "tensor " + name + " has dtype " + shown(text) + "; supported are F32, F16, BF16, F8_E4M3");
         };
     }
 
@@ -183,13 +192,13 @@ public final class SafetensorsDirectory implements AutoCloseable {
         return text.length() <= 64 ? text : text.substring(0, 64) + "…";
     }
 
-    private static long bytes(Path file, String name, DType type, long[] shape) {
+    private static long bytes(Path file, String name, LongUnaryOperator bytes, long[] shape) {
         long n = 1;
         try {
             for (long d : shape) {
                 n = Math.multiplyExact(n, d);
             }
-            return type.bytes(n);
+            return bytes.applyAsLong(n);
         } catch (ArithmeticException _) {
             throw new WeightsException(file, "tensor " + name + ": the product of its shape overflows 64 bits");
         }
@@ -217,9 +226,16 @@ public final class SafetensorsDirectory implements AutoCloseable {
         return tensors.get(name);
     }
 
+    /** A matrix of 8-bit floats by name, or null. */
+    @Nullable
+    Float8Tensor float8(String name) {
+        return float8s.get(name);
+    }
+
     /** Bytes of all tensors together. */
     public long bytes() {
-        return tensors.values().stream().mapToLong(t -> t.data().byteSize()).sum();
+        return tensors.values().stream().mapToLong(t -> t.data().byteSize()).sum()
+                + float8s.values().stream().mapToLong(t -> t.codes().byteSize()).sum();
     }
 
     /** Unmaps the files; their tensors may not be read afterwards. */

@@ -4,8 +4,8 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors of a model by the names that Hugging Face checkpoints use, whatever the file format. Mapped, not copied:
- * tensors are valid until {@link #close}. Any thread may read.
+ * The tensors of a model by the names that Hugging Face checkpoints use, whatever the file format. Mapped, not copied,
+ * where the file has what kernels take: tensors are valid until {@link #close} or {@link #release}. Any thread may read.
  */
 public sealed interface WeightSource extends AutoCloseable permits GgufWeights, SafetensorsWeights {
     /** The file or folder. */
@@ -23,6 +23,9 @@ public sealed interface WeightSource extends AutoCloseable permits GgufWeights, 
         }
         return tensor;
     }
+
+    /** Its data is not needed any more: what had to be made of the file for it is freed. */
+    default void release(WeightTensor tensor) {}
 
     /** The name as this format writes it, for messages. */
     String describe(String name);

@@ -73,6 +73,9 @@ class ConfigReadersTest {
                 "\"factor\": 32.0|\"factor\": 0|rope scaling factor is 0.0",
                 "\"tie_word_embeddings\": true|\"attention_bias\": true|attention_bias is true, which is not supported",
                 "\"tie_word_embeddings\": true|\"quantization_config\": {}|quantised models as GGUF",
+                "\"tie_word_embeddings\": true|\"quantization_config\": {\"quant_method\": \"awq\"}|8-bit floats",
+                "\"tie_word_embeddings\": true|\"quantization_config\": {\"quant_method\": \"fp8\", \"weight_block_size\": [64, 64]}|8-bit floats",
+                "\"tie_word_embeddings\": true|\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"format\": \"pack-quantized\"}|8-bit floats",
             })
     void refusesWhatItCannotRunAndSaysWhatItCan(String part, String instead, String message) {
         assertThatThrownBy(() -> json(LLAMA_3.replace(part, instead)))

@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.quire.kernels.DType;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -86,7 +87,7 @@ class SafetensorsDirectoryTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"F32\"|\"I64\"|tensor a has dtype I64; supported are F32, F16, BF16",
+                "\"F32\"|\"I64\"|tensor a has dtype I64; supported are F32, F16, BF16, F8_E4M3",
                 "[0, 16]|[0, 12]|tensor a has 12 bytes of data, its shape and dtype ask for 16",
                 "[0, 16]|[8, 24]|tensor a: data_offsets should be a range within the 22 bytes",
                 "[16, 22]|[14, 20]|tensors a and b overlap",
@@ -102,6 +103,52 @@ class SafetensorsDirectoryTest {
         assertThatThrownBy(() -> SafetensorsDirectory.open(folder).close())
                 .isInstanceOf(WeightsException.class)
                 .hasMessageContaining("model.safetensors")
+                .hasMessageContaining(message);
+    }
+
+    private static final String FLOAT8 = """
+            {"w": {"dtype": "F8_E4M3", "shape": [2, 64], "data_offsets": [8, 136]},
+             "w_scale": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}}""";
+
+    @Test
+    void givesFloat8sWithTheirScales() throws IOException {
+        // The file's words count up: 0 and 1 are the scales of the rows.
+        write("model.safetensors", FLOAT8, 136);
+        try (SafetensorsWeights weights = new SafetensorsWeights(SafetensorsDirectory.open(folder))) {
+            WeightTensor w = weights.tensor("w");
+            assertThat(w.type()).isEqualTo(DType.F8_E4M3);
+            assertThat(w.data().byteSize()).isEqualTo(4 * 36); // two rows of two groups
+            for (int group = 0; group < 4; group++) {
+                assertThat(w.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, group * 36L))
+                        .isEqualTo(group < 2 ? 0 : 1);
+                assertThat(w.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, group * 36L + 4))
+                        .isEqualTo(2f + group * 8);
+            }
+            weights.release(w);
+            assertThatThrownBy(() -> w.data().get(ValueLayout.JAVA_BYTE, 0)).isInstanceOf(IllegalStateException.class);
+            assertThat(weights.bytes()).isEqualTo(136);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "w_scale|other|tensor w is F8_E4M3 and has no scales",
+                "[2, 64]|[4, 32]|tensor w: its scales are neither one, nor one per row, nor one per square",
+                "[2, 64]|[8, 16]|tensor w: a matrix whose columns are a multiple of 32 is needed",
+                "[2, 64]|[128]|tensor w: a matrix whose columns are a multiple of 32 is needed",
+                "[8, 136]|[0, 128]|overlap",
+                "[2, 64]|[2, 65]|tensor w has 128 bytes of data, its shape and dtype ask for 130",
+            })
+    void refusesFloat8sThatHaveNoSense(String part, String instead, String message) throws IOException {
+        write("model.safetensors", FLOAT8.replace(part, instead), 136);
+        assertThatThrownBy(() -> {
+                    try (SafetensorsWeights weights = new SafetensorsWeights(SafetensorsDirectory.open(folder))) {
+                        weights.tensor("w");
+                    }
+                })
+                .isInstanceOf(WeightsException.class)
                 .hasMessageContaining(message);
     }
 
