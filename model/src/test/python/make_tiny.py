@@ -28,8 +28,9 @@ SHAPE = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=64, num_hidden_
              num_key_value_heads=2, max_position_embeddings=256, bos_token_id=1, eos_token_id=2,
              attn_implementation="eager")
 
-# More than one square of scales each way, and tiles of the GPU's kernels.
+# Wide enough for the tiles of the GPU's kernels, and for several squares of scales each way.
 WIDE = dict(SHAPE, hidden_size=128, intermediate_size=192, num_hidden_layers=1)
+WIDER = dict(SHAPE, hidden_size=192, intermediate_size=320, num_hidden_layers=1)
 
 LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=64)
@@ -45,7 +46,7 @@ MODELS = {
         **SHAPE, tie_word_embeddings=False, head_dim=8, sliding_window=20)),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config(**SHAPE, tie_word_embeddings=True, rope_theta=1000000.0)),
     "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SHAPE, tie_word_embeddings=False, head_dim=16)),
-    "qwen3-fp8-squares": (Qwen3ForCausalLM, Qwen3Config(**WIDE, tie_word_embeddings=True, head_dim=32)),
+    "qwen3-fp8-squares": (Qwen3ForCausalLM, Qwen3Config(**WIDER, tie_word_embeddings=True, head_dim=32)),
     "llama-fp8-rows": (LlamaForCausalLM, LlamaConfig(**WIDE, tie_word_embeddings=False)),
     "llama-fp8-tensors": (LlamaForCausalLM, LlamaConfig(**SHAPE, tie_word_embeddings=False)),
 }
@@ -68,6 +69,7 @@ def scales_of(name, weight):
     for i in range(down):
         for j in range(across):
             square = weight[i * SQUARE:(i + 1) * SQUARE, j * SQUARE:(j + 1) * SQUARE]
+            square.mul_(2.0 ** ((i + 2 * j) % 3 - 1))  # else all would have about the same scale
             scale[i, j] = square.abs().max() / E4M3_LARGEST
     each = scale.repeat_interleave(SQUARE, 0).repeat_interleave(SQUARE, 1)
     return scale, each[:weight.shape[0], :weight.shape[1]]
