@@ -64,7 +64,10 @@ int qr_read(qr_dev dev, void* dst, uint64_t address, uint64_t bytes);          /
 int qr_last_error(char* out, int32_t capacity);                 /* of this thread; returns the text's length */
 
 /* Weights. A matrix W[rows, cols] arrives row-major in its file type and is packed once into the layout that the
-   kernels stream. Quantised types need cols % 32 == 0 (K types: % 256). */
+   kernels stream. Quantised types need cols % 32 == 0 (K types: % 256).
+   The CPU keeps F8_E4M3 as BF16. CUDA keeps quantised types where rows % 128 == 0 and cols % 64 == 0, else as BF16: those of
+   4 bits with halves for scales and minima, those of 5 and 6 bits rounded to 8 with a scale for 32 columns, an error of an
+   eighth of their step; of F8_E4M3 scales of at least 16 are out of range. */
 int qr_packed_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out);
 int qr_pack(qr_dev dev, int32_t type, const void* src, int64_t rows, int64_t cols, uint64_t dst);
 

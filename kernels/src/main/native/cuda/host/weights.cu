@@ -1,6 +1,7 @@
 #include "weights.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "half.h"
 
@@ -36,11 +37,37 @@ void pack_plain_rows(const PackJob& job, int64_t first, int64_t rows, uint8_t* o
   }
 }
 
-/// Q4_0: q * d - 8 d; Q4_1: q * d + m; Q8_0: q * d. Minus eight times a half is exact as a half, save beyond its range,
-/// where no weight is.
-uint16_t minus_eight(uint16_t half) {
+uint16_t to_half(float value) {
   constexpr float kMost = 65504;
-  return quire::float_to_f16(std::clamp(-8 * quire::f16_to_float(half), -kMost, kMost));
+  return quire::float_to_f16(std::clamp(value, -kMost, kMost));
+}
+
+/// Scale and minimum as halves. Those of Q4_0 and Q4_1 are exact: minus eight times a half is one, save beyond its range,
+/// where no weight is. Those of Q4_K, products of a half and six bits, are rounded.
+void int4_factors(const Format& format, const Group& group, uint16_t* scale, uint16_t* minimum) {
+  *scale = format.half_scales ? group.half_scale : to_half(group.scale[0]);
+  *minimum = format.minima ? to_half(group.minimum) : to_half(-static_cast<float>(format.zero) * group.scale[0]);
+}
+
+/// Codes around zero and their scale. Types of five and six bits, whose codes are not centred or which have a scale for 16
+/// columns, are rounded to 8 bits: an error of at most an eighth of their own step, about.
+void int8_codes(const Format& format, const Group& group, int8_t* codes, uint16_t* scale) {
+  if (format.type == QR_Q8_0) {
+    *scale = group.half_scale;
+    for (int i = 0; i < kGroup; i++) codes[i] = static_cast<int8_t>(group.code[i] - format.zero);
+    return;
+  }
+  float values[kGroup], largest = 0;
+  for (int i = 0; i < kGroup; i++) {
+    const float factor = group.scale[format.scales_per_group == 2 ? i / 16 : 0];
+    values[i] = factor * static_cast<float>(group.code[i] - format.zero) + (format.minima ? group.minimum : 0.0f);
+    largest = std::max(largest, std::fabs(values[i]));
+  }
+  *scale = to_half(largest / 127);
+  const float unit = quire::f16_to_float(*scale);
+  for (int i = 0; i < kGroup; i++) {
+    codes[i] = unit > 0 ? static_cast<int8_t>(std::clamp(std::nearbyint(values[i] / unit), -127.0f, 127.0f)) : int8_t{0};
+  }
 }
 
 /// The codes as they are, and each group's scale.
@@ -61,26 +88,26 @@ void pack_float8_rows(const PackJob& job, int64_t first, uint8_t* out) {
 
 void pack_tiles_of_rows(const PackJob& job, int64_t first, uint8_t* out) {
   const int64_t cols = job.source.cols, groups = cols / kGroup;
-  std::vector<uint8_t> codes(static_cast<size_t>(kStripe * cols));
+  const bool four = job.to == WeightFormat::kInt4;
+  std::vector<uint8_t> codes(four ? static_cast<size_t>(kStripe * cols) : 0);
+  std::vector<int8_t> centred(four ? 0 : static_cast<size_t>(kStripe * cols));
   std::vector<uint16_t> scales(static_cast<size_t>(kStripe * groups)), minima(scales.size());
   for (int64_t r = 0; r < kStripe; r++) {
     for (int64_t g = 0; g < groups; g++) {
       Group group;
       read_group(job.format, job.row(first + r), g, group);
-      memcpy(&codes[static_cast<size_t>(r * cols + g * kGroup)], group.code, kGroup);
-      const size_t at = static_cast<size_t>(r * groups + g);
-      scales[at] = group.half_scale;
-      minima[at] = job.format.minima ? group.half_minimum : minus_eight(group.half_scale);
+      const size_t at = static_cast<size_t>(r * groups + g), code = at * kGroup;
+      if (four) {
+        memcpy(&codes[code], group.code, kGroup);
+        int4_factors(job.format, group, &scales[at], &minima[at]);
+      } else {
+        int8_codes(job.format, group, &centred[code], &scales[at]);
+      }
     }
   }
-  std::vector<uint8_t> packed;
-  if (job.to == WeightFormat::kInt4) {
-    packed = pack_int4(codes, scales, minima, kStripe, static_cast<int>(cols));
-  } else {
-    std::vector<int8_t> centred(codes.size());
-    for (size_t i = 0; i < codes.size(); i++) centred[i] = static_cast<int8_t>(codes[i] - job.format.zero);
-    packed = pack_int8(centred, scales, kStripe, static_cast<int>(cols));
-  }
+  const int columns = static_cast<int>(cols);
+  const std::vector<uint8_t> packed =
+      four ? pack_int4(codes, scales, minima, kStripe, columns) : pack_int8(centred, scales, kStripe, columns);
   memcpy(out, packed.data(), packed.size());
 }
 
@@ -103,9 +130,19 @@ void pack_worker(void* context, Worker&) {
 
 WeightFormat weight_format(int32_t type, int64_t rows, int64_t cols) {
   const bool tiles = cols % kTileColumns == 0 && rows % 128 == 0;
-  if (tiles && (type == QR_Q4_0 || type == QR_Q4_1)) return WeightFormat::kInt4;
-  if (tiles && type == QR_F8_E4M3) return WeightFormat::kFloat8;
-  return tiles && type == QR_Q8_0 ? WeightFormat::kInt8 : WeightFormat::kBf16;
+  if (!tiles) return WeightFormat::kBf16;
+  switch (type) {
+    case QR_Q4_0:
+    case QR_Q4_1:
+    case QR_Q4_K: return WeightFormat::kInt4;
+    case QR_Q5_0:
+    case QR_Q5_1:
+    case QR_Q5_K:
+    case QR_Q6_K:
+    case QR_Q8_0: return WeightFormat::kInt8;
+    case QR_F8_E4M3: return WeightFormat::kFloat8;
+    default: return WeightFormat::kBf16;
+  }
 }
 
 int weight_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out) {

@@ -9,7 +9,8 @@
 
 namespace quire::cuda {
 
-/// Q4_0, Q4_1, Q8_0 and F8_E4M3 stay quantised where the kernels take the shape; all else becomes bf16, row by row.
+/// Where the kernels take the shape, 4-bit types and F8_E4M3 stay as they are and those of 5 to 8 bits are of 8; all else
+/// becomes bf16, row by row.
 WeightFormat weight_format(int32_t type, int64_t rows, int64_t cols);
 inline WeightFormat weight_format(const QrWeight& w) { return weight_format(w.type, w.rows, w.cols); }
 /// Bytes on the device, or a failure.
