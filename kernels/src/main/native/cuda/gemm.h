@@ -30,11 +30,11 @@ constexpr int kSkinnyRows = 16;
 
 /// One thread per output, one product at a time: the oracle. bf16 weights.
 cudaError_t gemm_plain(const GemmArgs& args, cudaStream_t stream);
-/// bf16 weights, any rows, k % 8 == 0, n and stride even: tiles through shared memory. The fallback where cuBLASLt is absent.
+/// bf16 weights, any rows, k % 8 == 0: tiles through shared memory. The fallback where cuBLASLt is absent.
 cudaError_t gemm_tile(const GemmArgs& args, cudaStream_t stream);
-/// At most 16 rows, k % 64 == 0, n % 16 == 0, stride even, any format: weights go from memory to the tensor cores directly.
+/// At most 16 rows, k % 64 == 0, n % 16 == 0, any format: weights go from memory to the tensor cores directly.
 cudaError_t gemm_skinny(WeightFormat format, const GemmArgs& args, cudaStream_t stream);
-/// Quantised weights, any rows, k % 64 == 0, n % 128 == 0, stride even.
+/// Quantised weights, any rows, k % 64 == 0, n % 128 == 0.
 cudaError_t gemm_quant(WeightFormat format, const GemmArgs& args, cudaStream_t stream);
 /// Slices of k that gemm_quant adds up, by the shape alone; and the floats of workspace it needs.
 int gemm_slices(int n, int k);

@@ -1,5 +1,5 @@
 // Matrix product, tier 0: one thread per output.
-#include "gemm.h"
+#include "gemm_out.cuh"
 
 namespace quire::cuda {
 namespace {
@@ -14,15 +14,7 @@ __global__ void gemm_plain_kernel(GemmArgs g) {
   const bf16* w = static_cast<const bf16*>(g.weight) + static_cast<int64_t>(column) * g.k;
   float sum = 0;
   for (int k = 0; k < g.k; k++) sum += to_float(x[k]) * to_float(w[k]);
-  if (g.bias != nullptr) sum += g.bias[column];
-  const int64_t at = static_cast<int64_t>(row) * g.stride + column;
-  if (g.out_float != 0) {
-    float* out = static_cast<float*>(g.out) + at;
-    *out = g.add != 0 ? *out + sum : sum;
-  } else {
-    bf16* out = static_cast<bf16*>(g.out) + at;
-    *out = to_bf16(g.add != 0 ? to_float(*out) + sum : sum);
-  }
+  put_one(g, row, column, sum);
 }
 
 }  // namespace

@@ -104,7 +104,7 @@ cudaError_t run(const GemmArgs& args, cudaStream_t stream) {
 }  // namespace
 
 cudaError_t gemm_tile(const GemmArgs& args, cudaStream_t stream) {
-  if (args.k % kVector != 0 || args.n % 2 != 0) return cudaErrorInvalidValue;
+  if (args.k % kVector != 0) return cudaErrorInvalidValue;
   return args.rows > 64 ? run<128, 128, 64, 64, 3>(args, stream) : run<64, 64, 32, 32, 5>(args, stream);
 }
 

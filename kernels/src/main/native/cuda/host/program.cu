@@ -42,15 +42,6 @@ int check_cache(int index, const Args& a) {
   return QR_OK;
 }
 
-int check_linear(int index, const QrLinear& a) {
-  bool tiles = false, even = a.out_cols % 2 == 0;
-  for (int p = 0; p < a.n_parts; p++) {
-    tiles = tiles || weight_format(a.parts[p]) != WeightFormat::kBf16;
-    even = even && a.parts[p].rows % 2 == 0;
-  }
-  return even || !tiles ? QR_OK : unsupported(index, "out_cols", a.out_cols, "even parts beside quantised ones");
-}
-
 int check_supported(int index, const Operation& op) {
   const OpArgs& a = op.args;
   switch (op.opcode) {
@@ -61,7 +52,6 @@ int check_supported(int index, const Operation& op) {
     case QR_OP_EMBED: return in_vectors(index, "cols", a.embed.weight.cols);
     case QR_OP_RMS_NORM:
       return in_vectors(index, "cols", a.rms_norm.cols);
-    case QR_OP_LINEAR: return check_linear(index, a.linear);
     case QR_OP_ROPE_KV:
       if (a.rope_kv.rotary_dim % 4 != 0) return unsupported(index, "rotary_dim", a.rope_kv.rotary_dim, "multiples of 4");
       return check_cache(index, a.rope_kv);

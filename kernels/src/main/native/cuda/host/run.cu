@@ -48,12 +48,11 @@ cudaError_t run_embed(const Run& run, const QrEmbed& a) {
 }
 
 cudaError_t multiply(CublasLt& lt, WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
-  const bool even = args.n % 2 == 0 && args.stride % 2 == 0;
-  const bool skinny = args.rows <= kSkinnyRows && args.k % kTileColumns == 0 && args.n % kTileRows == 0 && even;
+  const bool skinny = args.rows <= kSkinnyRows && args.k % kTileColumns == 0 && args.n % kTileRows == 0;
   if (skinny) return gemm_skinny(format, args, stream);
   if (format != WeightFormat::kBf16) return gemm_quant(format, args, stream);
   if (args.rows > kSkinnyRows && lt.multiply(args, stream)) return launched();
-  return args.k % kVector == 0 && even ? gemm_tile(args, stream) : gemm_plain(args, stream);
+  return args.k % kVector == 0 ? gemm_tile(args, stream) : gemm_plain(args, stream);
 }
 
 /// The parts one after the other, each into its columns of out.

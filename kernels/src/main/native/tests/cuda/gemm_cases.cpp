@@ -135,7 +135,7 @@ void gemm_cases() {
   for (const Product& p : {Product{1, 64, 64, false, false, false}, {17, 64, 128, true, false, false},
                            {64, 96, 72, false, true, false}, {65, 64, 8, false, false, true},
                            {130, 130, 200, true, true, false}, {128, 128, 256, false, false, false},
-                           {33, 66, 320, false, true, true}}) {
+                           {33, 66, 320, false, true, true}, {5, 67, 64, true, true, false}, {70, 129, 72, true, true, true}}) {
     bf16_case(p, false, seed++);
   }
   for (const Product& p : {Product{1, 16, 64, false, false, false}, {1, 32, 1600, false, false, false},

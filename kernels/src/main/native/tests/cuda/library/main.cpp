@@ -9,9 +9,9 @@
 namespace conformance {
 namespace {
 
-void linear_case(Rig& rig, int32_t type, int64_t rows, int64_t cols, int tokens, int flags, Random& random) {
-  Packed first(rig, type, rows, cols, random), second(rig, QR_F16, 32, cols, random);
-  const size_t n = static_cast<size_t>(rows + 32), T = static_cast<size_t>(tokens);
+void linear_case(Rig& rig, int32_t type, int64_t rows, int64_t cols, int tokens, int flags, Random& random, int64_t below = 32) {
+  Packed first(rig, type, rows, cols, random), second(rig, QR_F16, below, cols, random);
+  const size_t n = static_cast<size_t>(rows + below), T = static_cast<size_t>(tokens);
   const std::vector<uint16_t> x = bf16_of(random.normals(T * static_cast<size_t>(cols))), before = bf16_of(random.normals((T + 1) * n));
   const std::vector<float> bias = random.normals(n);
   Piece d_x(rig.device, x), d_out(rig.device, before), d_bias(rig.device, bias);
@@ -59,6 +59,12 @@ void weight_cases(Rig& rig) {
     linear_case(rig, type, 48, 256, 2, QR_ADD, random);
     embed_case(rig, type, 128, 256, random);
     embed_case(rig, type, 48, 256, random);
+  }
+  // Odd counts of columns: no two of out can be written together, or none but the last.
+  for (int tokens : {3, 17}) {
+    linear_case(rig, QR_Q4_0, 128, 256, tokens, 0, random, 33);
+    linear_case(rig, QR_BF16, 129, 256, tokens, QR_ADD, random, 31);
+    linear_case(rig, QR_BF16, 129, 72, tokens, 0, random, 16);
   }
 }
 
