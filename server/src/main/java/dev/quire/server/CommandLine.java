@@ -160,6 +160,11 @@ final class CommandLine {
         return (int) number(name, least, most);
     }
 
+    /** The number given, else {@code otherwise}: for a flag whose default depends on others. */
+    int integer(String name, int least, int most, int otherwise) {
+        return given.containsKey(name) ? integer(name, least, most) : otherwise;
+    }
+
     long number(String name, long least, long most) {
         String value = text(name);
         try {

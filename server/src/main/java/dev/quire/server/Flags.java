@@ -38,8 +38,8 @@ public final class Flags {
             Flag.one("--chat-template", "FILE", "", "Jinja template for chats (default: the model's own)"),
             Flag.one(
                     "--max-model-len", "TOKENS", "auto", "longest sequence; 32k style accepted (default: the model's)"),
-            Flag.one("--max-num-seqs", "N", "128", "sequences in one step (default: %s)"),
-            Flag.one("--max-num-batched-tokens", "N", "2048", "tokens in one step (default: %s)"),
+            Flag.one("--max-num-seqs", "N", "auto", "sequences in one step (default: 128, on a GPU 256)"),
+            Flag.one("--max-num-batched-tokens", "N", "auto", "tokens in one step (default: 2048, on a GPU 8192)"),
             Flag.one(
                     "--max-num-queued-reqs",
                     "N",
@@ -146,8 +146,10 @@ public final class Flags {
         if (blockTokens % 16 != 0) {
             throw new IllegalArgumentException("--block-size is " + blockTokens + "; it must be a multiple of 16");
         }
-        int maxSequences = line.integer("--max-num-seqs", 1, 4096);
-        int maxBatchedTokens = line.integer("--max-num-batched-tokens", 16, 1 << 20);
+        boolean gpu = line.text("--device").equals("cuda");
+        int maxSequences = line.integer("--max-num-seqs", 1, 4096, gpu ? 256 : LoadOptions.DEFAULTS.maxSequences());
+        int maxBatchedTokens = line.integer(
+                "--max-num-batched-tokens", 16, 1 << 20, gpu ? 8192 : LoadOptions.DEFAULTS.maxBatchedTokens());
         if (maxBatchedTokens < maxSequences) {
             throw new IllegalArgumentException("--max-num-batched-tokens is " + maxBatchedTokens
                     + ", less than --max-num-seqs (" + maxSequences + "): every sequence needs a token in a step");

@@ -87,6 +87,17 @@ class FlagsTest {
     }
 
     @Test
+    void aGpuTakesLargerStepsUnlessToldOtherwise() {
+        assertThat(serve("--device", "cpu").load().maxSequences()).isEqualTo(128);
+        assertThat(serve("--device", "cpu").load().maxBatchedTokens()).isEqualTo(2048);
+        assertThat(serve("--device", "cuda").load().maxSequences()).isEqualTo(256);
+        assertThat(serve("--device", "cuda").load().maxBatchedTokens()).isEqualTo(8192);
+        assertThat(serve("--device", "cuda", "--max-num-seqs", "7").load().maxSequences())
+                .isEqualTo(7);
+        assertThat(exit("--max-num-seqs", "auto").text()).contains("1 to 4096");
+    }
+
+    @Test
     void anUnknownFlagNamesTheNearest() {
         Flags.Parsed.Exit exit = exit("--max-num-seq", "4");
         assertThat(exit.code()).isEqualTo(2);
