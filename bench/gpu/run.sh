@@ -52,6 +52,10 @@ wants() { # whether the mode has one of these parts
 
 # --- a server for one client's run ------------------------------------------------------------------------------------
 
+start_quire() { # arguments of serve; in the background alone, whose process becomes the server
+  # shellcheck disable=SC2086
+  exec "$java" $java_options -cp "$classes" dev.quire.server.Main serve --host 127.0.0.1 --offline "$@"
+}
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 against() { # name of the phase, seconds, arguments of served.py behind the address, --, command of the server with PORT
   phase_name=$1 seconds=$2
@@ -72,8 +76,7 @@ against() { # name of the phase, seconds, arguments of served.py behind the addr
 serve_tiny() {
   for model in "$kit"/models/*/; do
     tiny=$(basename "$model")
-    against "tiny-$tiny" 60 golden "$model/golden.json" -- "$java" $java_options -cp "$classes" dev.quire.server.Main serve --host 127.0.0.1 \
-      --model "$model" --offline --device cuda
+    against "tiny-$tiny" 60 golden "$model/golden.json" -- start_quire --model "$model" --device cuda
   done
 }
 served_model() { # sets model and vocab
@@ -87,14 +90,13 @@ served_model() { # sets model and vocab
   vocab=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1] + "/config.json"))["vocab_size"])' "$model")
 }
 serve_load() {
-  against serve 400 load quire $requests $prompt $output "$vocab" -- "$java" $java_options -cp "$classes" dev.quire.server.Main serve \
-    --host 127.0.0.1 --model "$model" --offline --device cuda --max-num-seqs $requests
+  against serve 400 load quire $requests $prompt $output "$vocab" -- start_quire --model "$model" --device cuda \
+    --max-num-seqs $requests
 }
 serve_peers() { # the same requests to whichever of vLLM and SGLang this machine's Python has
   found=
   if [ -n "$dry" ]; then # in their place a server that is there, so that the rows' way is tried
-    against peer-vllm 100 load vllm $requests $prompt $output "$vocab" -- "$java" $java_options -cp "$classes" dev.quire.server.Main serve \
-      --host 127.0.0.1 --model "$model" --offline --device cpu
+    against peer-vllm 100 load vllm $requests $prompt $output "$vocab" -- start_quire --model "$model" --device cpu
   fi
   for peer in vllm sglang; do
     if python3 -c "import $peer" >/dev/null 2>&1; then
