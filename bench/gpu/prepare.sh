@@ -55,7 +55,7 @@ kernels=$(for source in "$native"/cuda/*.cu; do echo "$objects/$(basename "$sour
 # shellcheck disable=SC2086
 "$NVCC" -cudart=static -o "$kit/bin/bench" "$objects"/own/*.cu.o $kernels -ldl
 ${CXX:-g++} -std=c++20 -O1 -I"$native/include" "$native"/tests/cuda/library/*.cpp "$native/tests/harness.cpp" "$native/tests/gguf_types.cpp" \
-  -L"$kit/bin" -lquire_cuda -Wl,-rpath,'$ORIGIN' -static-libstdc++ -static-libgcc -ldl -o "$kit/bin/library"
+  -L"$kit/bin" -lquire_cuda -Wl,-rpath,'$ORIGIN' -static-libstdc++ -static-libgcc -ldl -pthread -o "$kit/bin/library"
 cp "$objects/cpu/libquire_cpu.so" "$kit/bin/"
 step "cases, bench, library"
 

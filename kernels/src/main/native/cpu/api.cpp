@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "device.h"
 
@@ -39,7 +41,8 @@ int isa_wanted(int isa) {
   return -1;
 }
 
-int open_device(const QrDeviceOpts& opts, qr_dev* out) {
+/// One device per rank, of a group where there are several; all or none.
+int open_devices(const QrDeviceOpts& opts, int32_t ranks, bool grouped, qr_dev* out) {
   if (opts.threads < 0 || opts.threads > 1024) {
     return fail(QR_INVALID, "threads is %d, allowed are 0 to 1024", opts.threads);
   }
@@ -47,17 +50,34 @@ int open_device(const QrDeviceOpts& opts, qr_dev* out) {
   if (isa < QR_ISA_AUTO || isa >= kLevels) {
     return fail(QR_INVALID, "unknown instruction set level; QUIRE_CPU_ISA is auto, scalar, avx2, avx512 or avx512_bf16");
   }
-  auto device = std::make_unique<Device>();
-  device->kernels = kernels_for(isa, &device->isa);
-  if (device->kernels == nullptr) {
-    return fail(QR_UNSUPPORTED, "this machine lacks the instructions of level %s", kLevelNames[isa]);
-  }
   const int threads = opts.threads == 0 ? usable_cores() : opts.threads;
-  if (!device->pool.start(threads)) return fail(QR_NO_MEMORY, "cannot start %d threads", threads);
+  const auto group = grouped ? std::make_shared<RankGroup>(ranks) : nullptr;
+  std::vector<std::unique_ptr<Device>> devices;
+  for (int32_t r = 0; r < ranks; r++) {
+    auto device = std::make_unique<Device>();
+    device->kernels = kernels_for(isa, &device->isa);
+    if (device->kernels == nullptr) {
+      return fail(QR_UNSUPPORTED, "this machine lacks the instructions of level %s", kLevelNames[isa]);
+    }
+    const int mine = std::max(1, threads / ranks + (r < threads % ranks ? 1 : 0));
+    if (!device->pool.start(mine)) return fail(QR_NO_MEMORY, "cannot start %d threads", mine);
+    device->group = group;
+    device->rank = r;
+    devices.push_back(std::move(device));
+  }
   const std::lock_guard<std::mutex> lock(registry_mutex);
-  registry().insert(device.get());
-  *out = reinterpret_cast<qr_dev>(device.release());
+  for (int32_t r = 0; r < ranks; r++) {
+    registry().insert(devices[static_cast<size_t>(r)].get());
+    out[r] = reinterpret_cast<qr_dev>(devices[static_cast<size_t>(r)].release());
+  }
   return QR_OK;
+}
+
+/// QR_OK, or the failure of a rank whose group is broken.
+int whole(const Device& device) {
+  if (device.group == nullptr || !device.group->broken()) return QR_OK;
+  return fail(QR_FAULT, "rank %d of %d: the group was ended, or its ranks ran different lists", device.rank,
+              device.group->ranks());
 }
 
 /// Bytes of a packed matrix, or a failure.
@@ -106,7 +126,23 @@ QR_EXPORT int qr_device_open(const QrDeviceOpts* opts, qr_dev* out) {
   if (opts == nullptr || out == nullptr || opts->size != static_cast<int32_t>(sizeof(QrDeviceOpts))) {
     return fail(QR_INVALID, "qr_device_open: bad argument");
   }
-  return quire::guarded([&] { return quire::open_device(*opts, out); });
+  return quire::guarded([&] { return quire::open_devices(*opts, 1, false, out); });
+}
+
+QR_EXPORT int qr_group_open(const QrDeviceOpts* opts, int32_t ranks, qr_dev* out) {
+  if (opts == nullptr || out == nullptr || opts->size != static_cast<int32_t>(sizeof(QrDeviceOpts))) {
+    return fail(QR_INVALID, "qr_group_open: bad argument");
+  }
+  if (ranks < 1 || ranks > QR_MAX_RANKS) return fail(QR_INVALID, "%d ranks, allowed are 1 to %d", ranks, QR_MAX_RANKS);
+  return quire::guarded([&] { return quire::open_devices(*opts, ranks, true, out); });
+}
+
+QR_EXPORT int qr_group_abort(qr_dev dev) {
+  quire::Device* device = quire::device_of(dev);
+  if (device == nullptr) return QR_INVALID;
+  if (device->group == nullptr) return fail(QR_INVALID, "qr_group_abort: no rank of a group");
+  device->group->abort();
+  return QR_OK;
 }
 
 QR_EXPORT int qr_device_info(qr_dev dev, QrDeviceInfo* out) {
@@ -128,6 +164,7 @@ QR_EXPORT int qr_device_close(qr_dev dev) {
   quire::Device* device = quire::device_of(dev);
   if (device == nullptr) return QR_INVALID;
   return quire::guarded([&] {
+    if (device->group != nullptr) device->group->abort();
     if (device->running) device->pool.wait();
     {
       const std::lock_guard<std::mutex> lock(quire::registry_mutex);
@@ -210,7 +247,8 @@ QR_EXPORT int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* st
   }
   if (device->running) return fail(QR_INVALID, "qr_submit: a list is running already");
   return quire::guarded([&] {
-    const int status = quire::prepare(*device, ops, n, step);
+    int status = quire::whole(*device);
+    if (status == QR_OK) status = quire::prepare(*device, ops, n, step);
     if (status != QR_OK) return status;
     device->memory.populate();  // not before: while a model is loaded it would be in the way
     device->running = true;
@@ -235,5 +273,5 @@ QR_EXPORT int qr_wait(qr_dev dev) {
   if (!device->running) return fail(QR_INVALID, "qr_wait: nothing was submitted");
   device->pool.wait();
   device->running = false;
-  return QR_OK;
+  return quire::whole(*device);
 }

@@ -77,6 +77,8 @@ bool fine(const QrEmbed& a) { return a.out && valid_weight(a.weight); }
 bool fine(const QrRmsNorm& a) { return a.x && a.out && a.weight && a.cols > 0; }
 bool fine(const QrGatherRows& a) { return a.x && a.out && a.cols > 0; }
 bool fine(const QrSample& a) { return a.logits && a.vocab > 0; }
+bool fine(const QrAllReduce& a) { return a.x && a.cols > 0; }
+bool fine(const QrAllGather& a) { return a.x && a.x != a.out && a.cols > 0 && a.out_cols > 0; }
 
 int check_sample_row(const QrStep& s, int index, int32_t i, int32_t vocab) {
   const QrSampleRow& r = s.samples[i];
@@ -126,6 +128,8 @@ int check_operands(int index, const QrOp& op) {
     case QR_OP_GATED: return check_gated(index, args_of<QrGated>(op));
     case QR_OP_GATHER_ROWS: return fine(args_of<QrGatherRows>(op)) ? QR_OK : bad(index, "gather_rows: bad operand");
     case QR_OP_SAMPLE: return fine(args_of<QrSample>(op)) ? QR_OK : bad(index, "sample: bad operand");
+    case QR_OP_ALL_REDUCE: return fine(args_of<QrAllReduce>(op)) ? QR_OK : bad(index, "all_reduce: bad operand");
+    case QR_OP_ALL_GATHER: return fine(args_of<QrAllGather>(op)) ? QR_OK : bad(index, "all_gather: bad operand");
     default: return fail(QR_INVALID, "operation %d: unknown opcode %d", index, op.opcode);
   }
 }
@@ -153,6 +157,13 @@ int check_positions(int index, int32_t block_tokens, const QrStep& s) {
     }
   }
   return QR_OK;
+}
+
+int check_collective(int index, const QrOp& op, int ranks) {
+  if (ranks == 0) return bad(index, "a collective on a device that is no rank of a group");
+  if (op.opcode == QR_OP_ALL_REDUCE) return QR_OK;
+  const QrAllGather& a = args_of<QrAllGather>(op);
+  return static_cast<int64_t>(a.cols) * ranks >= a.out_cols ? QR_OK : bad(index, "all_gather: out_cols are more than the ranks have");
 }
 
 int check_samples(int index, int32_t vocab, const QrStep& s) {

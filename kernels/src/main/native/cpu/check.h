@@ -15,6 +15,8 @@ int check_operands(int index, const QrOp& op);
 int check_tokens(int index, int64_t vocab, const QrStep& step);
 int check_positions(int index, int32_t block_tokens, const QrStep& step);
 int check_samples(int index, int32_t vocab, const QrStep& step);
+/// A collective on one of `ranks` ranks; 0 where there is no group.
+int check_collective(int index, const QrOp& op, int ranks);
 
 }  // namespace quire
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "error.h"
+#include "group.h"
 #include "kernels.h"
 #include "pack.h"
 #include "quire.h"
@@ -83,6 +84,9 @@ struct Device {
   Pool pool;
   Memory memory;
   bool running = false;
+  std::shared_ptr<RankGroup> group;  // null: no rank of a group
+  int rank = 0;
+  bool shown = false;  // whether the ranks have shown their shares; written by one worker for all
   const QrStep* step = nullptr;
   std::vector<Prepared> list;
   std::vector<AttentionTile> tiles;

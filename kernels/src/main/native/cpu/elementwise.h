@@ -1,4 +1,4 @@
-// Norm, gate, rotation and the passes over logits. Included by kernels.cpp.
+// Norm, gate, rotation, sums over ranks and the passes over logits. Included by kernels.cpp.
 
 namespace quire::QR_LEVEL {
 
@@ -140,6 +140,20 @@ static void rope_kv(const QrRopeKv& op, const QrStep& step, int flags, int64_t t
   const int heads = op.heads + 2 * op.kv_heads;
   const float* row = (const float*)op.qkv + t * heads * op.head_dim;
   for (int h = 0; h < heads; h++) rope_head(op, step, flags, t, h, row + (int64_t)h * op.head_dim, scratch);
+}
+
+static void sum_up(float* const* parts, int n, int64_t begin, int64_t end) {
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16) {
+    F total = load(parts[0] + i);
+    for (int p = 1; p < n; p++) total = add(total, load(parts[p] + i));
+    for (int p = 0; p < n; p++) store(parts[p] + i, total);
+  }
+  if (i == end) return;
+  const int rest = (int)(end - i);
+  F total = load_n(parts[0] + i, rest);
+  for (int p = 1; p < n; p++) total = add(total, load_n(parts[p] + i, rest));
+  for (int p = 0; p < n; p++) store_n(parts[p] + i, total, rest);
 }
 
 static Scan scan(const float* x, int64_t n, float* block_max) {

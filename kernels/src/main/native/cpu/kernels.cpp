@@ -12,6 +12,6 @@
 namespace quire::QR_LEVEL {
 
 extern const Kernels kKernels;
-const Kernels kKernels = {quantise, linear, rms_norm, gated, rope_kv, attention, scan, weigh};
+const Kernels kKernels = {quantise, linear, rms_norm, gated, rope_kv, attention, sum_up, scan, weigh};
 
 }  // namespace quire::QR_LEVEL

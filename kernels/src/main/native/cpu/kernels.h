@@ -103,6 +103,8 @@ struct Kernels {
   void (*gated)(const float* gate_up, float* out, int inner, int activation);
   void (*rope_kv)(const QrRopeKv& op, const QrStep& step, int flags, int64_t token, float* scratch);
   void (*attention)(const AttentionJob& job, int64_t item, float* scratch);
+  /// Elements [begin, end) of each part become the sum of those of all n parts, in order.
+  void (*sum_up)(float* const* parts, int n, int64_t begin, int64_t end);
   /// Largest value, and the largest of each block of kScanBlock.
   Scan (*scan)(const float* x, int64_t n, float* block_max);
   /// weights[i] = e^((x[i] - largest) / temperature), and the sum of each block of kSumBlock.

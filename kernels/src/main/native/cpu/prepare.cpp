@@ -91,6 +91,8 @@ int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
       prep.worker_bytes = std::max(prep.worker_bytes, sample_scratch_bytes(vocab));
       return check_samples(index, vocab, prep.step);
     }
+    case QR_OP_ALL_REDUCE:
+    case QR_OP_ALL_GATHER: return check_collective(index, op, prep.dev.group == nullptr ? 0 : prep.dev.group->ranks());
     default: return QR_OK;
   }
 }

@@ -114,6 +114,51 @@ void gather_rows(const Run& run, const QrGatherRows& a) {
   });
 }
 
+/// Elements that a rank sums up at a time.
+constexpr int64_t kSumUnit = 256;
+
+/// f() between two meetings of the ranks, the first of which has shown all shares. Called by every worker.
+template <class F>
+void among_ranks(const Run& run, const Share& share, F&& f) {
+  Device& dev = run.dev;
+  dev.pool.parallel(1, [&](int64_t) { dev.shown = dev.group->show(dev.rank, share); });
+  if (dev.shown) f(*dev.group);
+  dev.pool.parallel(1, [&](int64_t) { dev.group->meet(); });
+}
+
+/// Each rank sums up every n-th unit and writes the sums to all ranks.
+void all_reduce(const Run& run, const QrOp& op) {
+  const QrAllReduce& a = args_of<QrAllReduce>(op);
+  const int64_t rows = rows_of(run, op), elements = rows * a.cols;
+  if (rows == 0) return;
+  among_ranks(run, {reinterpret_cast<float*>(a.x), rows, a.cols, op.opcode}, [&](RankGroup& group) {
+    const int ranks = group.ranks(), rank = run.dev.rank;
+    float* parts[QR_MAX_RANKS];
+    for (int r = 0; r < ranks; r++) parts[r] = group.share(r).data;
+    const int64_t units = (elements + kSumUnit - 1) / kSumUnit;
+    run.dev.pool.parallel((units - rank + ranks - 1) / ranks, [&](int64_t i) {
+      const int64_t begin = (rank + i * ranks) * kSumUnit;
+      run.dev.kernels->sum_up(parts, ranks, begin, std::min(elements, begin + kSumUnit));
+    });
+  });
+}
+
+void all_gather(const Run& run, const QrOp& op) {
+  const QrAllGather& a = args_of<QrAllGather>(op);
+  const int64_t rows = rows_of(run, op);
+  if (rows == 0) return;
+  among_ranks(run, {reinterpret_cast<float*>(a.x), rows, a.cols, op.opcode}, [&](RankGroup& group) {
+    run.dev.pool.parallel(a.out == 0 ? 0 : rows, [&](int64_t row) {
+      float* out = reinterpret_cast<float*>(a.out) + row * a.out_cols;
+      for (int64_t begin = 0; begin < a.out_cols; begin += a.cols) {
+        const int64_t cols = std::min<int64_t>(a.cols, a.out_cols - begin);
+        memcpy(out + begin, group.share(static_cast<int>(begin / a.cols)).data + row * a.cols,
+               static_cast<size_t>(cols) * sizeof(float));
+      }
+    });
+  });
+}
+
 void run_op(const Run& run, const Prepared& entry) {
   const QrOp& op = *entry.op;
   Pool& pool = run.dev.pool;
@@ -133,6 +178,8 @@ void run_op(const Run& run, const Prepared& entry) {
       });
     case QR_OP_GATED: return gated(run, op);
     case QR_OP_GATHER_ROWS: return gather_rows(run, args_of<QrGatherRows>(op));
+    case QR_OP_ALL_REDUCE: return all_reduce(run, op);
+    case QR_OP_ALL_GATHER: return all_gather(run, op);
     default:
       return pool.parallel(run.step.n_samples, [&](int64_t s) {
         draw_sample(kernels, args_of<QrSample>(op), run.step, s, run.worker.scratch.data());

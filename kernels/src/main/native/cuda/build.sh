@@ -2,7 +2,8 @@
 # Builds the CUDA library: build.sh [--shim] <object directory> <output directory>
 # With nvcc libquire_cuda.so: NVCC names another compiler, ARCHS the architectures (default "80 90a"; newer cards run the
 # intermediate code of the last). --shim: the same sources by g++ into libquire_cuda_shim.so, which runs the kernels on
-# the CPU, for tests. Says nothing when all is well. QUIRE_CXXFLAGS adds flags to the host's code and to the shim's.
+# the CPU, for tests, and beside it a libnccl_shim.so that joins its devices. Says nothing when all is well. QUIRE_CXXFLAGS
+# adds flags to the host's code and to the shim's.
 set -eu
 
 shim=
@@ -75,6 +76,9 @@ if [ -n "$shim" ]; then
   # shellcheck disable=SC2086
   $link -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/../cpu/exports.map" -Wl,-z,defs \
     $linked -ldl -o "$library.tmp"
+  # shellcheck disable=SC2086
+  $CXX -std=c++20 -O2 -fPIC -fvisibility=hidden -Wall -Wextra ${QUIRE_CXXFLAGS:-} -shared -pthread "$here/shim/nccl.cpp" \
+    -o "$output/libnccl_shim.so"
 else
   # shellcheck disable=SC2086
   $link -shared -Xcompiler=-pthread -Xcompiler=-static-libstdc++,-static-libgcc -Xlinker=--version-script="$here/../cpu/exports.map" \

@@ -46,8 +46,9 @@ inline cudaError_t launched() {
 
 #ifdef QR_SHIM
 template <class... Wanted, class... Given>
-void launch(std::string name, void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t,
+void launch(std::string name, void (*kernel)(Wanted...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
             Given... given) {
+  shim::require_own(stream);
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   shim::kernels_run.insert(reinterpret_cast<const void*>(kernel));
   shim::launch(std::move(name), grid, block, shared_bytes, [=] { kernel(static_cast<Wanted>(given)...); });

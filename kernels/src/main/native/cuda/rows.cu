@@ -55,6 +55,14 @@ __global__ void gather_rows_kernel(const bf16* x, const int32_t* row, bf16* out,
   for (int i = threadIdx.x; i < cols / kVector; i += blockDim.x) to[i] = from[i];
 }
 
+__global__ void place_columns_kernel(const float* parts, float* out, int cols, int out_cols) {
+  start_after_previous();
+  const int row = blockIdx.x, rows = gridDim.x;
+  for (int c = blockIdx.y * blockDim.x + threadIdx.x; c < out_cols; c += gridDim.y * blockDim.x) {
+    out[static_cast<int64_t>(row) * out_cols + c] = parts[(static_cast<int64_t>(c / cols) * rows + row) * cols + c % cols];
+  }
+}
+
 __global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t region_bytes, int64_t block_bytes) {
   start_after_previous();
   uint8_t* region = base + blockIdx.y * region_bytes;
@@ -76,6 +84,13 @@ cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
 
 cudaError_t gather_rows(const bf16* x, const int32_t* row, bf16* out, int rows, int cols, cudaStream_t stream) {
   LAUNCH(gather_rows_kernel, rows, kThreads, 0, stream, x, row, out, cols);
+  return launched();
+}
+
+cudaError_t place_columns(const float* parts, float* out, int rows, int cols, int out_cols, cudaStream_t stream) {
+  constexpr int kRounds = 8;
+  LAUNCH(place_columns_kernel, dim3(rows, ceil_div(out_cols, kRounds * kThreads)), kThreads, 0, stream, parts, out, cols,
+         out_cols);
   return launched();
 }
 

@@ -55,6 +55,9 @@ cudaError_t embed(const EmbedArgs& args, cudaStream_t stream);
 /// out[r, :] = x[row[r], :], cols % 8 == 0.
 cudaError_t gather_rows(const bf16* x, const int32_t* row, bf16* out, int rows, int cols, cudaStream_t stream);
 
+/// out[r, k cols + c] = parts[k, r, c], for columns below out_cols. parts [ranks, rows, cols], out [rows, out_cols].
+cudaError_t place_columns(const float* parts, float* out, int rows, int cols, int out_cols, cudaStream_t stream);
+
 /// For each pair (from, to) of block ids, in each of `regions` regions: copies block_bytes, a multiple of 16.
 cudaError_t copy_blocks(void* base, const int32_t* pairs, int n, int64_t region_bytes, int64_t block_bytes, int regions,
                         cudaStream_t stream);

@@ -11,11 +11,11 @@
  *  - Activations are row-major. T = tokens of the step, B = sequences, R = rows of logits,
  *    S = samples. Rows of an operand beyond the step's count are never touched.
  *  - On the CPU activations are float32. On CUDA they are BF16 in buffers of the same size (4 bytes an element are
- *    allotted), save what a SAMPLE of the list reads: logits are float32. Norm weights, biases and cos_sin are float32
- *    everywhere.
+ *    allotted), save what a SAMPLE or an ALL_GATHER of the list reads: logits are float32. Norm weights, biases and
+ *    cos_sin are float32 everywhere.
  *  - GATED and ROPE_KV use up their gate_up and qkv: their contents are unspecified after the list. So is the out of
  *    GATED and of ATTENTION where the next operation is a LINEAR of quantised weights that takes it.
- *  - A device is used by one thread at a time, except qr_last_error.
+ *  - A device is used by one thread at a time, except qr_last_error and qr_group_abort.
  *  - On the CPU the arithmetic of an output row depends on that row's inputs alone: not on T, on the other rows, on the
  *    number of threads or on the instruction set (docs/architecture.md, "Same output whatever the company").
  */
@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define QR_ABI_VERSION 3
+#define QR_ABI_VERSION 4
 
 enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
 
@@ -57,6 +57,19 @@ int qr_device_count(void);                                      /* devices that 
 int qr_device_open(const QrDeviceOpts* opts, qr_dev* out);
 int qr_device_info(qr_dev dev, QrDeviceInfo* out);
 int qr_device_close(qr_dev dev);                                /* ends the threads; buffers must be freed before */
+
+/* Tensor parallelism: `ranks` devices of this process, 1 to QR_MAX_RANKS, that run lists side by side and meet in the
+   collective operations. out [ranks]: rank r is out[r]. opts is for all of them: on the CPU its threads are dealt out, on
+   CUDA rank r is the r-th GPU that this process sees, and libnccl.so.2 must be there. All ranks run steps of the same
+   sizes with collectives of the same shapes, each in a thread of its own.
+   qr_group_abort ends a group of which one rank cannot go on: whoever waits in a collective, or will, goes on at once with
+   unspecified numbers, and qr_wait and qr_submit are QR_FAULT on all ranks from then on. Any thread may call it, on any
+   rank, also while lists run. Closing a rank does the same to the others. Memory of a rank is freed, and a rank closed,
+   when no rank runs a list. */
+#define QR_MAX_RANKS 64
+int qr_group_open(const QrDeviceOpts* opts, int32_t ranks, qr_dev* out);
+int qr_group_abort(qr_dev dev);
+
 int qr_alloc(qr_dev dev, uint64_t bytes, uint64_t* out);        /* zeroed, 64-byte aligned, huge pages where they help */
 int qr_free(qr_dev dev, uint64_t address, uint64_t bytes);
 int qr_write(qr_dev dev, uint64_t address, const void* src, uint64_t bytes);   /* from the host; done on return */
@@ -76,7 +89,8 @@ typedef struct QrWeight { uint64_t data; int32_t type, cols; int64_t rows; } QrW
 /* ---- operations ---- */
 enum {
   QR_OP_COPY_BLOCKS = 1, QR_OP_EMBED = 2, QR_OP_RMS_NORM = 3, QR_OP_LINEAR = 4, QR_OP_ROPE_KV = 5,
-  QR_OP_ATTENTION = 6, QR_OP_GATED = 7, QR_OP_GATHER_ROWS = 8, QR_OP_SAMPLE = 9
+  QR_OP_ATTENTION = 6, QR_OP_GATED = 7, QR_OP_GATHER_ROWS = 8, QR_OP_SAMPLE = 9,
+  QR_OP_ALL_REDUCE = 10, QR_OP_ALL_GATHER = 11
 };
 
 typedef struct QrOp { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
@@ -140,6 +154,13 @@ typedef struct QrGatherRows { uint64_t x, out; int32_t cols, reserved; } QrGathe
 
 /* QR_OP_SAMPLE: for each sample of the step, from logits [R, vocab]. logits are not changed. */
 typedef struct QrSample { uint64_t logits; int32_t vocab, reserved; } QrSample;
+
+/* The collectives, on the ranks of a group; rows T, or R with QR_ROWS_LOGITS.
+   QR_OP_ALL_REDUCE: x[r, :] = sum of x[r, :] over the ranks, the same on each. On the CPU in the order of the ranks.
+   QR_OP_ALL_GATHER: out[r, k cols + c] = x[r, c] of rank k, for columns below out_cols. x [rows, cols], float32 on CUDA
+   too, out [rows, out_cols], cols * ranks >= out_cols. out 0: this rank does not want them. */
+typedef struct QrAllReduce { uint64_t x; int32_t cols, reserved; } QrAllReduce;
+typedef struct QrAllGather { uint64_t x, out; int32_t cols, out_cols; } QrAllGather;
 
 /* ---- the step ---- */
 #define QR_MAX_LOGPROBS 20

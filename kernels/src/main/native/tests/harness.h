@@ -98,6 +98,7 @@ void attention_cases();
 void sample_cases();
 void fuse_cases();
 void boundary_cases();
+void group_cases();
 
 }  // namespace conformance
 

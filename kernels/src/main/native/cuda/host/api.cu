@@ -1,6 +1,8 @@
 // The functions of quire.h. No exception crosses this border; a handle is the address of a Context.
+#include <algorithm>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "context.h"
 
@@ -24,31 +26,48 @@ int device_count() {
   return count;
 }
 
-int open_device(const QrDeviceOpts& opts, qr_dev* out) {
+/// GPUs 0 to ranks - 1, joined where they are a group; all or none.
+int open_devices(const QrDeviceOpts& opts, int32_t ranks, bool grouped, qr_dev* out) {
   if (opts.threads < 0 || opts.threads > 1024) {
     return fail(QR_INVALID, "threads is %d, allowed are 0 to 1024", opts.threads);
   }
   if (opts.isa != QR_ISA_AUTO) return fail(QR_INVALID, "an instruction set level is the CPU library's matter");
-  if (device_count() == 0) return fail(QR_UNSUPPORTED, "no GPU: there is no NVIDIA driver, or it is too old, or it sees no device");
-  auto context = std::make_unique<Context>();
-  const int status = context->open(opts.threads);
+  const int count = device_count();
+  if (count == 0) return fail(QR_UNSUPPORTED, "no GPU: there is no NVIDIA driver, or it is too old, or it sees no device");
+  if (count < ranks) return fail(QR_UNSUPPORTED, "%d ranks, but this process sees %d GPUs", ranks, count);
+  const auto group = grouped ? std::make_shared<RankGroup>() : nullptr;
+  int status = grouped ? group->open(ranks) : static_cast<int>(QR_OK);
+  const int threads = opts.threads == 0 ? usable_cores() : opts.threads;
+  std::vector<std::unique_ptr<Context>> contexts;
+  for (int32_t r = 0; r < ranks && status == QR_OK; r++) {
+    status = checked(cudaSetDevice(r), "opening the device");
+    if (status != QR_OK) break;
+    contexts.push_back(std::make_unique<Context>(r, group));
+    status = contexts.back()->open(std::max(1, threads / ranks + (r < threads % ranks ? 1 : 0)));
+  }
   if (status != QR_OK) return status;
   const std::lock_guard<std::mutex> lock(registry_mutex);
-  registry().insert(context.get());
-  *out = reinterpret_cast<qr_dev>(context.release());
+  for (int32_t r = 0; r < ranks; r++) {
+    registry().insert(contexts[static_cast<size_t>(r)].get());
+    out[r] = reinterpret_cast<qr_dev>(contexts[static_cast<size_t>(r)].release());
+  }
   return QR_OK;
 }
 
-/// use(context) of an open device that nothing has broken.
+/// Whether it is an open device.
+bool known(Context* context) {
+  const std::lock_guard<std::mutex> lock(registry_mutex);
+  return registry().contains(context);
+}
+
+/// use(context) of an open device that nothing has broken, on its GPU.
 template <class Use>
 int with(qr_dev handle, Use&& use) {
   return guarded([&] {
     Context* context = reinterpret_cast<Context*>(handle);
-    {
-      const std::lock_guard<std::mutex> lock(registry_mutex);
-      if (!registry().contains(context)) return fail(QR_INVALID, "not an open device");
-    }
-    const int status = context->sound();
+    if (!known(context)) return fail(QR_INVALID, "not an open device");
+    int status = context->sound();
+    if (status == QR_OK) status = context->select();
     return status == QR_OK ? use(*context) : status;
   });
 }
@@ -67,7 +86,17 @@ int close_device(qr_dev handle) {
     const std::lock_guard<std::mutex> lock(registry_mutex);
     if (registry().erase(context) == 0) return fail(QR_INVALID, "not an open device");
   }
+  if (context->group() != nullptr) context->group()->abort();
+  const int status = context->select();
   delete context;
+  return status;
+}
+
+int abort_group(qr_dev handle) {
+  Context* context = reinterpret_cast<Context*>(handle);
+  if (!known(context)) return fail(QR_INVALID, "not an open device");
+  if (context->group() == nullptr) return fail(QR_INVALID, "qr_group_abort: no rank of a group");
+  context->group()->abort();
   return QR_OK;
 }
 
@@ -87,7 +116,19 @@ QR_EXPORT int qr_device_open(const QrDeviceOpts* opts, qr_dev* out) {
   if (opts == nullptr || out == nullptr || opts->size != static_cast<int32_t>(sizeof(QrDeviceOpts))) {
     return fail(QR_INVALID, "qr_device_open: bad argument");
   }
-  return quire::guarded([&] { return quire::cuda::open_device(*opts, out); });
+  return quire::guarded([&] { return quire::cuda::open_devices(*opts, 1, false, out); });
+}
+
+QR_EXPORT int qr_group_open(const QrDeviceOpts* opts, int32_t ranks, qr_dev* out) {
+  if (opts == nullptr || out == nullptr || opts->size != static_cast<int32_t>(sizeof(QrDeviceOpts))) {
+    return fail(QR_INVALID, "qr_group_open: bad argument");
+  }
+  if (ranks < 1 || ranks > QR_MAX_RANKS) return fail(QR_INVALID, "%d ranks, allowed are 1 to %d", ranks, QR_MAX_RANKS);
+  return quire::guarded([&] { return quire::cuda::open_devices(*opts, ranks, true, out); });
+}
+
+QR_EXPORT int qr_group_abort(qr_dev dev) {
+  return quire::guarded([&] { return quire::cuda::abort_group(dev); });
 }
 
 QR_EXPORT int qr_device_info(qr_dev dev, QrDeviceInfo* out) {

@@ -8,10 +8,10 @@ namespace {
 /// Of the kernel that takes the most.
 constexpr int kSharedBytes = 160 << 10;
 
-int check_device() {
+int check_device(int gpu) {
   int major = 0, shared = 0;
-  cudaError_t status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
-  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+  cudaError_t status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu);
+  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, gpu);
   if (status != cudaSuccess) return checked(status, "properties of the device");
   if (major < 8 || shared < kSharedBytes) {
     return fail(QR_UNSUPPORTED,
@@ -31,8 +31,7 @@ Context::~Context() {
 }
 
 int Context::open(int threads) {
-  int status = checked(cudaSetDevice(0), "opening the device");
-  if (status == QR_OK) status = check_device();
+  int status = check_device(gpu_);
   if (status == QR_OK) status = checked(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   if (status != QR_OK) return status;
   open_ = true;
@@ -44,7 +43,7 @@ int Context::info(QrDeviceInfo* out) const {
   size_t free = 0, total = 0;
   cudaDeviceProp properties;
   cudaError_t status = cudaMemGetInfo(&free, &total);
-  if (status == cudaSuccess) status = cudaGetDeviceProperties(&properties, 0);
+  if (status == cudaSuccess) status = cudaGetDeviceProperties(&properties, gpu_);
   if (status != cudaSuccess) return checked(status, "properties of the device");
   out->threads = pool_.threads();
   out->isa = QR_ISA_AUTO;
@@ -97,7 +96,7 @@ int Context::check(const QrOp* ops, int32_t n, const QrStep& step) {
   int status = QR_OK;
   if (!program_.is(ops, n)) {
     graphs_.clear();
-    status = program_.compile(ops, n);
+    status = program_.compile(ops, n, ranks());
   }
   return status == QR_OK ? program_.check(step) : status;
 }
@@ -105,7 +104,7 @@ int Context::check(const QrOp* ops, int32_t n, const QrStep& step) {
 int Context::place(const QrStep& step) {
   bool grew = false;
   int status = step_.fill(program_, step, stream_, &grew);
-  if (status == QR_OK) status = workspace_.reserve(program_, step_.arrays(), &grew);
+  if (status == QR_OK) status = workspace_.reserve(program_, step_.arrays(), ranks(), &grew);
   if (grew) graphs_.clear();
   return status;
 }
@@ -120,14 +119,16 @@ int Context::enqueue_step(const QrStep& step) {
   int status = place(step);
   if (status != QR_OK) return status;
   const bool greedy = Drawing::greedy(program_, step);
+  const Rank rank = {group_.get(), gpu_};
   status = graphs_.run(step_.arrays(), greedy, stream_,
-                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, greedy, stream_); });
+                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, rank, greedy, stream_); });
   if (status == QR_OK) status = drawing_.start(program_, step, workspace_, greedy, stream_);
   return status;
 }
 
 int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
-  int status = check(ops, n, step);
+  int status = group_ == nullptr ? static_cast<int>(QR_OK) : group_->whole(gpu_);
+  if (status == QR_OK) status = check(ops, n, step);
   if (status != QR_OK) return status;
   status = enqueue_step(step);
   running_ = status == QR_OK;
@@ -140,7 +141,8 @@ int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
 
 int Context::wait() {
   running_ = false;
-  const int status = synchronise("the list");
+  int status = synchronise("the list");
+  if (status == QR_OK && group_ != nullptr) status = group_->whole(gpu_);
   if (status != QR_OK) return status;
   drawing_.finish(pool_);
   return QR_OK;

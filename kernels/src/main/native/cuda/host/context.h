@@ -2,20 +2,25 @@
 #ifndef QUIRE_CUDA_CONTEXT_H
 #define QUIRE_CUDA_CONTEXT_H
 
+#include <memory>
 #include <string>
 
 #include "draw.h"
 #include "graph.h"
+#include "group.h"
 #include "weights.h"
 
 namespace quire::cuda {
 
 class Context {
  public:
-  Context() = default;
+  /// On a GPU, which the calling thread has selected; as a rank of a group, or with null alone.
+  Context(int gpu, std::shared_ptr<RankGroup> group) : gpu_(gpu), group_(std::move(group)) {}
   Context(const Context&) = delete;
   ~Context();
   int open(int threads);
+  /// Makes the GPU that of the calling thread, as every call must.
+  int select() const { return checked(cudaSetDevice(gpu_), "selecting the device"); }
 
   int info(QrDeviceInfo* out) const;
   int allocate(uint64_t bytes, uint64_t* out) { return memory_.allocate(bytes, stream_, out); }
@@ -28,10 +33,14 @@ class Context {
   int wait();
 
   bool running() const { return running_; }
+  /// Null: no rank of a group.
+  RankGroup* group() const { return group_.get(); }
   /// QR_OK, or the failure after which the driver does nothing more for this process.
   int sound() const;
 
  private:
+  const int gpu_;
+  const std::shared_ptr<RankGroup> group_;
   cudaStream_t stream_ = nullptr;
   bool open_ = false, running_ = false;
   std::string fault_;
@@ -48,6 +57,7 @@ class Context {
   int check(const QrOp* ops, int32_t n, const QrStep& step);
   /// The step's arrays on the device, and all memory that it needs.
   int place(const QrStep& step);
+  int ranks() const { return group_ == nullptr ? 0 : group_->ranks(); }
   int enqueue_step(const QrStep& step);
   /// Waits for the stream; what fails here leaves the context unusable.
   int synchronise(const char* what);

@@ -21,6 +21,8 @@ size_t args_bytes(int32_t opcode) {
     case QR_OP_ATTENTION: return sizeof(QrAttention);
     case QR_OP_GATED: return sizeof(QrGated);
     case QR_OP_GATHER_ROWS: return sizeof(QrGatherRows);
+    case QR_OP_ALL_REDUCE: return sizeof(QrAllReduce);
+    case QR_OP_ALL_GATHER: return sizeof(QrAllGather);
     default: return sizeof(QrSample);
   }
 }
@@ -80,8 +82,11 @@ bool Program::is(const QrOp* ops, int32_t n) const {
   return true;
 }
 
-int Program::add(int index, const QrOp& op) {
+int Program::add(int index, const QrOp& op, int ranks) {
   int status = check_operands(index, op);
+  if (status == QR_OK && (op.opcode == QR_OP_ALL_REDUCE || op.opcode == QR_OP_ALL_GATHER)) {
+    status = check_collective(index, op, ranks);
+  }
   if (status != QR_OK) return status;
   Operation copy = {op.opcode, op.flags, -1, {}};
   memcpy(&copy.args, reinterpret_cast<const void*>(op.args), args_bytes(op.opcode));
@@ -101,14 +106,15 @@ int Program::add(int index, const QrOp& op) {
     sample_ = index;
     logits_.insert(copy.args.sample.logits);
   }
+  if (op.opcode == QR_OP_ALL_GATHER) logits_.insert(copy.args.all_gather.x);
   operations_.push_back(copy);
   return QR_OK;
 }
 
-int Program::compile(const QrOp* ops, int32_t n) {
+int Program::compile(const QrOp* ops, int32_t n, int ranks) {
   *this = Program();
   int status = QR_OK;
-  for (int32_t i = 0; i < n && status == QR_OK; i++) status = add(i, ops[i]);
+  for (int32_t i = 0; i < n && status == QR_OK; i++) status = add(i, ops[i], ranks);
   if (status != QR_OK) *this = Program();
   return status;
 }

@@ -30,6 +30,8 @@ union OpArgs {
   QrGated gated;
   QrGatherRows gather_rows;
   QrSample sample;
+  QrAllReduce all_reduce;
+  QrAllGather all_gather;
 };
 
 struct Operation {
@@ -40,14 +42,15 @@ struct Operation {
 
 class Program {
  public:
-  /// Copies and checks the list; QR_OK or a failure, after which the program holds nothing.
-  int compile(const QrOp* ops, int32_t n);
+  /// Copies and checks the list for one of `ranks` ranks, 0 where there is no group; QR_OK or a failure, after which the
+  /// program holds nothing.
+  int compile(const QrOp* ops, int32_t n, int ranks);
   /// Whether it was made from this very list.
   bool is(const QrOp* ops, int32_t n) const;
 
   const std::vector<Operation>& operations() const { return operations_; }
   const std::vector<AttentionShape>& shapes() const { return shapes_; }
-  /// Whether a SAMPLE reads it: it holds float32 then.
+  /// Whether a SAMPLE or an ALL_GATHER reads it: it holds float32 then.
   bool logits(uint64_t address) const { return logits_.contains(address); }
   /// The operation that samples, or null.
   const QrSample* sample() const { return sample_ < 0 ? nullptr : &operations_[static_cast<size_t>(sample_)].args.sample; }
@@ -62,7 +65,7 @@ class Program {
   std::set<uint64_t> logits_;
   int32_t sample_ = -1, block_tokens_ = 0;
 
-  int add(int index, const QrOp& op);
+  int add(int index, const QrOp& op, int ranks);
 };
 
 }  // namespace quire::cuda

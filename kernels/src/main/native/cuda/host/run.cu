@@ -25,6 +25,7 @@ struct Run {
   const StepArrays& step;
   const Workspace& workspace;
   CublasLt& lt;
+  const Rank& rank;
   bool greedy;
   cudaStream_t stream;
 
@@ -166,6 +167,23 @@ cudaError_t run_op(const Run& run, const Operation& op) {
   }
 }
 
+int run_all_reduce(const Run& run, const Operation& op) {
+  const QrAllReduce& a = op.args.all_reduce;
+  const size_t n = static_cast<size_t>(run.rows(op)) * static_cast<size_t>(a.cols);
+  return n == 0 ? QR_OK : run.rank.group->all_reduce(run.rank.index, at<void>(a.x), n, run.program.logits(a.x), run.stream);
+}
+
+int run_all_gather(const Run& run, const Operation& op) {
+  const QrAllGather& a = op.args.all_gather;
+  const int rows = run.rows(op);
+  if (rows == 0) return QR_OK;
+  float* gathered = run.workspace.gathered.at<float>();
+  const size_t n = static_cast<size_t>(rows) * static_cast<size_t>(a.cols);
+  const int status = run.rank.group->all_gather(run.rank.index, at<float>(a.x), gathered, n, run.stream);
+  if (status != QR_OK || a.out == 0) return status;
+  return checked(place_columns(gathered, at<float>(a.out), rows, a.cols, a.out_cols, run.stream), "columns of the ranks");
+}
+
 /// Floats that the products of one operation need.
 int64_t slices_of(const QrLinear& a, int rows) {
   int64_t most = 0;
@@ -179,11 +197,12 @@ int64_t slices_of(const QrLinear& a, int rows) {
 
 }  // namespace
 
-int Workspace::reserve(const Program& program, const StepArrays& step, bool* grew) {
-  int64_t floats = 0, out = 0, stats = 0;
+int Workspace::reserve(const Program& program, const StepArrays& step, int ranks, bool* grew) {
+  int64_t floats = 0, out = 0, stats = 0, columns = 0;
   for (const Operation& op : program.operations()) {
-    if (op.opcode != QR_OP_LINEAR) continue;
-    floats = std::max(floats, slices_of(op.args.linear, (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens));
+    const int rows = (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens;
+    if (op.opcode == QR_OP_LINEAR) floats = std::max(floats, slices_of(op.args.linear, rows));
+    if (op.opcode == QR_OP_ALL_GATHER) columns = std::max(columns, static_cast<int64_t>(rows) * op.args.all_gather.cols * ranks);
   }
   for (size_t i = 0; i < step.plans.size(); i++) {
     const AttentionShape& shape = program.shapes()[i];
@@ -196,15 +215,21 @@ int Workspace::reserve(const Program& program, const StepArrays& step, bool* gre
   if (status == QR_OK) status = partial_out.reserve(static_cast<uint64_t>(out) * sizeof(float), grew);
   if (status == QR_OK) status = partial_stats.reserve(static_cast<uint64_t>(stats) * sizeof(float2), grew);
   if (status == QR_OK) status = choices.reserve(static_cast<uint64_t>(greedy_workspace(step.logits, vocab)) * sizeof(uint64_t), grew);
+  if (status == QR_OK) status = gathered.reserve(static_cast<uint64_t>(columns) * sizeof(float), grew);
   if (status == QR_OK) status = tokens.reserve(static_cast<uint64_t>(step.logits) * sizeof(int32_t), grew);
   return status;
 }
 
-int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, bool greedy,
-            cudaStream_t stream) {
-  const Run run = {program, step, workspace, lt, greedy, stream};
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, const Rank& rank,
+            bool greedy, cudaStream_t stream) {
+  const Run run = {program, step, workspace, lt, rank, greedy, stream};
   const std::vector<Operation>& list = program.operations();
   for (size_t i = 0; i < list.size(); i++) {
+    if (list[i].opcode == QR_OP_ALL_REDUCE || list[i].opcode == QR_OP_ALL_GATHER) {
+      const int joined = list[i].opcode == QR_OP_ALL_REDUCE ? run_all_reduce(run, list[i]) : run_all_gather(run, list[i]);
+      if (joined != QR_OK) return joined;
+      continue;
+    }
     const cudaError_t status = run_op(run, list[i]);
     if (status != cudaSuccess) {
       cudaGetLastError();

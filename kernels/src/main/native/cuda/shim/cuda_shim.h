@@ -130,6 +130,11 @@ inline std::vector<std::function<void()>> writes;  // of before_next_kernel
 inline std::set<const void*> kernels_run;
 inline std::mutex one_at_a_time;
 
+constexpr int kDevices = 4;
+inline thread_local int device = 0;  // that cudaSetDevice has selected
+/// The stream of a device; null goes with any.
+inline void* stream_of(int device) { return reinterpret_cast<void*>(static_cast<uintptr_t>(device) + 1); }
+
 inline Fiber& me() { return machine.fibers[machine.current]; }
 inline unsigned lane() { return machine.current % kWarp; }
 inline Fiber& peer(unsigned lane) { return machine.fibers[machine.current / kWarp * kWarp + lane]; }
@@ -138,6 +143,10 @@ inline Fiber& peer(unsigned lane) { return machine.fibers[machine.current / kWar
   fprintf(stderr, "shim: %s, block %u,%u,%u thread %u of %s\n", what, machine.block.x, machine.block.y, machine.block.z,
           machine.current, machine.name.c_str());
   abort();
+}
+
+inline void require_own(cudaStream_t stream) {
+  if (stream != nullptr && stream != stream_of(device)) fail("work on a stream of another device than the selected one");
 }
 
 inline void resume(unsigned t) {

@@ -22,7 +22,8 @@ struct cudaDeviceProp {
 
 namespace shim {
 constexpr size_t kMemory = size_t{4} << 30;
-inline std::atomic<size_t> taken{0};
+inline std::atomic<size_t> taken_of[kDevices];
+inline std::atomic<size_t>& taken() { return taken_of[device]; }
 }  // namespace shim
 
 inline const char* cudaGetErrorString(cudaError_t status) {
@@ -30,10 +31,14 @@ inline const char* cudaGetErrorString(cudaError_t status) {
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = shim::kDevices;
   return cudaSuccess;
 }
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= shim::kDevices) return cudaErrorInvalidValue;
+  shim::device = device;
+  return cudaSuccess;
+}
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
   *value = which == cudaDevAttrComputeCapabilityMajor ? 9 : 232448;
   return cudaSuccess;
@@ -47,7 +52,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int) {
 
 inline cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   *total = shim::kMemory;
-  *free = shim::kMemory - shim::taken;
+  *free = shim::kMemory - shim::taken();
   return cudaSuccess;
 }
 inline cudaError_t cudaMallocHost(void** out, size_t bytes) {
@@ -61,20 +66,22 @@ inline cudaError_t cudaFreeHost(void* at) {
 }
 inline cudaError_t cudaMalloc(void** out, size_t bytes) {
   *out = nullptr;
-  if (bytes > shim::kMemory - shim::taken || cudaMallocHost(out, bytes) != cudaSuccess) return cudaErrorMemoryAllocation;
-  shim::taken += malloc_usable_size(*out);
+  if (bytes > shim::kMemory - shim::taken() || cudaMallocHost(out, bytes) != cudaSuccess) return cudaErrorMemoryAllocation;
+  shim::taken() += malloc_usable_size(*out);
   return cudaSuccess;
 }
 inline cudaError_t cudaFree(void* at) {
-  if (at != nullptr) shim::taken -= malloc_usable_size(at);
+  if (at != nullptr) shim::taken() -= malloc_usable_size(at);
   return cudaFreeHost(at);
 }
-inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
+inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t stream) {
+  shim::require_own(stream);
   shim::settle();
   memset(at, value, bytes);
   return cudaSuccess;
 }
-inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  shim::require_own(stream);
   shim::settle();
   memcpy(to, from, bytes);
   return cudaSuccess;
@@ -84,11 +91,12 @@ inline cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemc
   return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
 }
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
-  *out = nullptr;
+  *out = shim::stream_of(shim::device);
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  shim::require_own(stream);
   shim::settle();
   return cudaSuccess;
 }

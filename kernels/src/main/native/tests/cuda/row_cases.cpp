@@ -152,6 +152,14 @@ void move_cases() {
   require(copy_blocks(base.data(), pairs.data(), 2, 240, 48, 2, nullptr), "copy blocks");
   check("copy blocks", base.host() == moved ? 0 : 1, 0);
 
+  const std::vector<float> parts = random.normals(3 * 2 * 500);
+  Device<float> d_parts(parts), placed(2 * 1400);
+  require(place_columns(d_parts.data(), placed.data(), 2, 500, 1400, nullptr), "place columns");
+  std::vector<double> side_by_side;
+  for (size_t i = 0; i < 2800; i++) side_by_side.push_back(parts[(i % 1400 / 500 * 2 + i / 1400) * 500 + i % 1400 % 500]);
+  check("place columns", relative_error(placed.host(), side_by_side), 0);
+  digest(placed.host());
+
   // A step may have no rows for an operation.
   Device<float> ones(std::vector<float>(static_cast<size_t>(cols), 1), Writer::kNobody);
   require(embed({d_table.data(), WeightFormat::kBf16, out.data(), d_token.data(), 0, cols, 1}, nullptr), "embed of nothing");

@@ -31,8 +31,8 @@ build() { # name, flags...
 shim=$output/../cuda-shim
 sh "$here/../../cuda/build.sh" --shim "$shim/objects" "$shim"
 $CXX -std=c++20 -O1 -Wall -Wextra -I"$here/../../include" "$here"/library/*.cpp "$here"/../harness.cpp "$here"/../gguf_types.cpp \
-  -L"$shim" -lquire_cuda_shim -Wl,-rpath,"$(cd "$shim" && pwd)" -ldl -o "$output/library"
-echo "cuda library: $("$output/library" "$shim/objects/cpu/libquire_cpu.so")"
+  -L"$shim" -lquire_cuda_shim -Wl,-rpath,"$(cd "$shim" && pwd)" -ldl -pthread -o "$output/library"
+echo "cuda library: $(QR_NCCL="$shim/libnccl_shim.so" "$output/library" "$shim/objects/cpu/libquire_cpu.so")"
 
 build plain -O2
 expected=

@@ -60,6 +60,13 @@ public interface Backend extends AutoCloseable {
     Step newStep(Step.Limits limits);
 
     /**
+     * Refuses what {@link #submit} would refuse of a step's numbers; any thread, also while another step runs.
+     *
+     * @throws IllegalArgumentException when the step's numbers are out of the program's range
+     */
+    void check(Program program, Step step);
+
+    /**
      * Takes the memory that the program needs on a step like this one and runs nothing: a later step of no more tokens,
      * sequences, rows, samples and positions finds it there.
      *

@@ -102,7 +102,7 @@ public final class JavaBackend implements Backend {
     public Program compile(List<Op> operations) {
         memory.requireOpen();
         List<Op> list = List.copyOf(operations);
-        return new JavaProgram(this, list, ProgramCheck.check(list, memory, WeightShape::bytes));
+        return new JavaProgram(this, list, ProgramCheck.check(list, memory, WeightShape::bytes, 0));
     }
 
     @Override
@@ -110,10 +110,20 @@ public final class JavaBackend implements Backend {
         return new Step(limits);
     }
 
-    private JavaProgram checked(Program program, Step step, String what) {
+    @Override
+    public void check(Program program, Step step) {
+        StepCheck.check(step, own(program).limits);
+    }
+
+    private JavaProgram own(Program program) {
         if (!(program instanceof JavaProgram mine) || mine.owner != this) {
             throw new IllegalArgumentException("the program belongs to another backend");
         }
+        return mine;
+    }
+
+    private JavaProgram checked(Program program, Step step, String what) {
+        JavaProgram mine = own(program);
         memory.requireIdle(what);
         StepCheck.check(step, mine.limits);
         return mine;
@@ -149,6 +159,7 @@ public final class JavaBackend implements Backend {
             case Op.Gated op -> JavaKernels.gated(op, rows(op.rows(), step));
             case Op.GatherRows op -> JavaKernels.gatherRows(op, step);
             case Op.Sample op -> JavaSampler.sample(op, step);
+            case Op.AllReduce _, Op.AllGather _ -> throw new IllegalStateException("this device has no ranks");
         }
     }
 

@@ -1,12 +1,11 @@
 package dev.quire.kernels;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.quire.kernels.NativeStructs.Struct;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
@@ -45,8 +44,6 @@ public final class NativeBackend implements Backend {
         }
     }
 
-    private static final int ERROR_BYTES = 512;
-
     private final String name;
     private final NativeSymbols symbols;
     private final DeviceMemory memory = new DeviceMemory(new DeviceMemory.Transfer() {
@@ -62,23 +59,52 @@ public final class NativeBackend implements Backend {
     });
     private final Arena arena = Arena.ofShared();
     private final MemorySegment result = arena.allocate(JAVA_LONG);
-    private final MemorySegment errorText = arena.allocate(ERROR_BYTES);
     private final long device;
+    private final int ranks;
     private final DeviceInfo info;
     private @Nullable NativeProgram runningProgram;
     private @Nullable Step runningStep;
 
     /** @throws KernelException when the library refuses the options, such as a level that the machine lacks */
     NativeBackend(String name, NativeLibrary library, Isa isa, int threads) {
-        this.name = name;
-        symbols = library.symbols();
-        try {
-            Struct opts = Struct.in(arena, NativeStructs.DEVICE_OPTS);
+        this(name, library, open(library.symbols(), isa, threads, 0)[0], 0);
+    }
+
+    /**
+     * The devices of a group, rank by rank; the threads are dealt out.
+     *
+     * @throws KernelException when the library refuses the options, or has not so many devices
+     */
+    static List<NativeBackend> group(String name, NativeLibrary library, Isa isa, int threads, int ranks) {
+        return Arrays.stream(open(library.symbols(), isa, threads, ranks))
+                .mapToObj(device -> new NativeBackend(name, library, device, ranks))
+                .toList();
+    }
+
+    /** Opens the ranks of a group, or where {@code ranks} is 0 one device; their handles. */
+    private static long[] open(NativeSymbols symbols, Isa isa, int threads, int ranks) {
+        try (Arena call = Arena.ofConfined()) {
+            Struct opts = Struct.in(call, NativeStructs.DEVICE_OPTS);
             opts.set("size", (int) opts.layout().byteSize())
                     .set("threads", threads)
                     .set("isa", isa.code);
-            check("qr_device_open", () -> (int) symbols.deviceOpen().invokeExact(opts.memory(), result));
-            device = result.get(JAVA_LONG, 0);
+            MemorySegment handles = call.allocate(JAVA_LONG, Math.max(1, ranks));
+            if (ranks == 0) {
+                symbols.check("qr_device_open", () -> (int) symbols.deviceOpen().invokeExact(opts.memory(), handles));
+            } else {
+                symbols.check(
+                        "qr_group_open", () -> (int) symbols.groupOpen().invokeExact(opts.memory(), ranks, handles));
+            }
+            return handles.toArray(JAVA_LONG);
+        }
+    }
+
+    private NativeBackend(String name, NativeLibrary library, long device, int ranks) {
+        this.name = name;
+        this.device = device;
+        this.ranks = ranks;
+        symbols = library.symbols();
+        try {
             info = readInfo();
         } catch (RuntimeException e) {
             arena.close();
@@ -91,7 +117,7 @@ public final class NativeBackend implements Backend {
         check("qr_device_info", () -> (int) symbols.deviceInfo().invokeExact(device, out.memory()));
         return new DeviceInfo(
                 name,
-                text(out.memory().asSlice(out.offset("name"), 64), 64),
+                NativeSymbols.text(out.memory().asSlice(out.offset("name"), 64), 64),
                 Isa.name(out.integer("isa")),
                 out.integer("threads"),
                 out.memory().get(JAVA_LONG, out.offset("memory_bytes")));
@@ -220,7 +246,7 @@ public final class NativeBackend implements Backend {
     public Program compile(List<Op> operations) {
         memory.requireOpen();
         List<Op> list = List.copyOf(operations);
-        return new NativeProgram(this, list, ProgramCheck.check(list, memory, this::packedBytes));
+        return new NativeProgram(this, list, ProgramCheck.check(list, memory, this::packedBytes, ranks));
     }
 
     @Override
@@ -228,11 +254,21 @@ public final class NativeBackend implements Backend {
         return new Step(limits);
     }
 
-    /** The program as this backend's, idle, and the step checked against it. */
-    private NativeProgram checked(Program program, Step step, String what) {
+    @Override
+    public void check(Program program, Step step) {
+        StepCheck.check(step, own(program).limits());
+    }
+
+    private NativeProgram own(Program program) {
         if (!(program instanceof NativeProgram mine) || mine.owner() != this) {
             throw new IllegalArgumentException("the program belongs to another backend");
         }
+        return mine;
+    }
+
+    /** The program as this backend's, idle, and the step checked against it. */
+    private NativeProgram checked(Program program, Step step, String what) {
+        NativeProgram mine = own(program);
         memory.requireIdle(what);
         StepCheck.check(step, mine.limits());
         return mine;
@@ -251,7 +287,7 @@ public final class NativeBackend implements Backend {
         NativeProgram mine = checked(program, step, "start a program");
         MemorySegment sealed = step.seal();
         MemorySegment list = mine.operations();
-        check("qr_submit", submitStatus(list, mine.count(), sealed));
+        symbols.check("qr_submit", submitStatus(list, mine.count(), sealed));
         memory.beginRun();
         step.running(true);
         runningProgram = mine;
@@ -286,7 +322,7 @@ public final class NativeBackend implements Backend {
         }
         runningStep = null;
         runningProgram = null;
-        check("run", status);
+        symbols.check("run", status);
     }
 
     /** @throws IllegalStateException while the program runs */
@@ -294,6 +330,11 @@ public final class NativeBackend implements Backend {
         if (runningProgram == program) {
             throw new IllegalStateException("cannot close a program while it is running");
         }
+    }
+
+    /** Ends the group that this device is a rank of. Any thread, also while a program runs. */
+    void abortGroup() {
+        check("qr_group_abort", () -> (int) symbols.groupAbort().invokeExact(device));
     }
 
     @Override
@@ -304,42 +345,7 @@ public final class NativeBackend implements Backend {
         }
     }
 
-    private interface Downcall {
-        int status() throws Throwable;
-    }
-
-    private void check(String operation, Downcall call) {
-        int status;
-        try {
-            status = call.status();
-        } catch (Throwable e) {
-            throw new IllegalStateException("the downcall for " + operation + " failed", e);
-        }
-        check(operation, status);
-    }
-
-    private void check(String operation, int status) {
-        if (status < 0) {
-            throw new KernelException(operation, status, lastError());
-        }
-    }
-
-    private String lastError() {
-        try {
-            int length = (int) symbols.lastError().invokeExact(errorText, ERROR_BYTES);
-            return text(errorText, Math.clamp(length, 0, ERROR_BYTES));
-        } catch (Throwable e) {
-            throw new IllegalStateException("the downcall of qr_last_error failed", e);
-        }
-    }
-
-    /** Text of at most {@code bytes} bytes, up to the first NUL; the library is not trusted to end it. */
-    private static String text(MemorySegment memory, int bytes) {
-        byte[] raw = memory.asSlice(0, bytes).toArray(JAVA_BYTE);
-        int end = 0;
-        while (end < raw.length && raw[end] != 0) {
-            end++;
-        }
-        return new String(raw, 0, end, StandardCharsets.UTF_8);
+    private void check(String operation, NativeSymbols.Downcall call) {
+        symbols.check(operation, call);
     }
 }

@@ -19,6 +19,8 @@ final class NativeProgram implements Backend.Program {
     static final int GATED = 7;
     static final int GATHER_ROWS = 8;
     static final int SAMPLE = 9;
+    static final int ALL_REDUCE = 10;
+    static final int ALL_GATHER = 11;
 
     static final int ROWS_LOGITS = 1;
     static final int ADD = 2;
@@ -111,6 +113,22 @@ final class NativeProgram implements Backend.Program {
                         struct(NativeStructs.SAMPLE)
                                 .set("logits", op.logits().address())
                                 .set("vocab", op.logits().cols()));
+            case Op.AllReduce op ->
+                new Encoded(
+                        ALL_REDUCE,
+                        rows(op.rows()),
+                        struct(NativeStructs.ALL_REDUCE)
+                                .set("x", op.x().address())
+                                .set("cols", op.x().cols()));
+            case Op.AllGather op ->
+                new Encoded(
+                        ALL_GATHER,
+                        rows(op.rows()),
+                        struct(NativeStructs.ALL_GATHER)
+                                .set("x", op.x().address())
+                                .set("out", address(op.out()))
+                                .set("cols", op.x().cols())
+                                .set("out_cols", op.outCols()));
         };
     }
 

@@ -47,6 +47,8 @@ final class NativeStructs {
     static final StructLayout GATED = struct("QrGated", longs("gate_up", "out"), ints("inner", "activation"));
     static final StructLayout GATHER_ROWS = struct("QrGatherRows", longs("x", "out"), ints("cols", "reserved"));
     static final StructLayout SAMPLE = struct("QrSample", longs("logits"), ints("vocab", "reserved"));
+    static final StructLayout ALL_REDUCE = struct("QrAllReduce", longs("x"), ints("cols", "reserved"));
+    static final StructLayout ALL_GATHER = struct("QrAllGather", longs("x", "out"), ints("cols", "out_cols"));
     static final StructLayout SAMPLE_ROW = struct(
             "QrSampleRow",
             ints("row", "target"),
@@ -78,6 +80,8 @@ final class NativeStructs {
             GATED,
             GATHER_ROWS,
             SAMPLE,
+            ALL_REDUCE,
+            ALL_GATHER,
             SAMPLE_ROW,
             STEP);
 

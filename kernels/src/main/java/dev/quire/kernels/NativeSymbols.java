@@ -4,12 +4,15 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
@@ -19,6 +22,8 @@ import java.util.List;
 record NativeSymbols(
         MethodHandle deviceCount,
         MethodHandle deviceOpen,
+        MethodHandle groupOpen,
+        MethodHandle groupAbort,
         MethodHandle deviceInfo,
         MethodHandle deviceClose,
         MethodHandle alloc,
@@ -31,11 +36,15 @@ record NativeSymbols(
         MethodHandle submit,
         MethodHandle reserve,
         MethodHandle await) {
+    private static final int ERROR_BYTES = 512;
+
     /** Name and signature of a function; all return an int. A test compares them with the header. */
     record Function(String symbol, FunctionDescriptor descriptor) {
         static final Function ABI_VERSION = of("qr_abi_version");
         static final Function DEVICE_COUNT = of("qr_device_count");
         static final Function DEVICE_OPEN = of("qr_device_open", ADDRESS, ADDRESS);
+        static final Function GROUP_OPEN = of("qr_group_open", ADDRESS, JAVA_INT, ADDRESS);
+        static final Function GROUP_ABORT = of("qr_group_abort", JAVA_LONG);
         static final Function DEVICE_INFO = of("qr_device_info", JAVA_LONG, ADDRESS);
         static final Function DEVICE_CLOSE = of("qr_device_close", JAVA_LONG);
         static final Function ALLOC = of("qr_alloc", JAVA_LONG, JAVA_LONG, ADDRESS);
@@ -53,6 +62,8 @@ record NativeSymbols(
                 ABI_VERSION,
                 DEVICE_COUNT,
                 DEVICE_OPEN,
+                GROUP_OPEN,
+                GROUP_ABORT,
                 DEVICE_INFO,
                 DEVICE_CLOSE,
                 ALLOC,
@@ -82,6 +93,8 @@ record NativeSymbols(
         return new NativeSymbols(
                 Function.DEVICE_COUNT.bind(library),
                 Function.DEVICE_OPEN.bind(library),
+                Function.GROUP_OPEN.bind(library),
+                Function.GROUP_ABORT.bind(library),
                 Function.DEVICE_INFO.bind(library),
                 Function.DEVICE_CLOSE.bind(library),
                 Function.ALLOC.bind(library),
@@ -94,5 +107,48 @@ record NativeSymbols(
                 Function.SUBMIT.bind(library),
                 Function.RESERVE.bind(library),
                 Function.WAIT.bind(library));
+    }
+
+    /** A call of one of the functions. */
+    interface Downcall {
+        int status() throws Throwable;
+    }
+
+    /** @throws KernelException when the call fails */
+    void check(String operation, Downcall call) {
+        int status;
+        try {
+            status = call.status();
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall for " + operation + " failed", e);
+        }
+        check(operation, status);
+    }
+
+    /** @throws KernelException when the status of a call of this thread says so */
+    void check(String operation, int status) {
+        if (status < 0) {
+            throw new KernelException(operation, status, lastErrorText());
+        }
+    }
+
+    private String lastErrorText() {
+        try (Arena call = Arena.ofConfined()) {
+            MemorySegment text = call.allocate(ERROR_BYTES);
+            int length = (int) lastError.invokeExact(text, ERROR_BYTES);
+            return text(text, Math.clamp(length, 0, ERROR_BYTES));
+        } catch (Throwable e) {
+            throw new IllegalStateException("the downcall of qr_last_error failed", e);
+        }
+    }
+
+    /** Text of at most {@code bytes} bytes, up to the first NUL; the library is not trusted to end it. */
+    static String text(MemorySegment memory, int bytes) {
+        byte[] raw = memory.asSlice(0, bytes).toArray(ValueLayout.JAVA_BYTE);
+        int end = 0;
+        while (end < raw.length && raw[end] != 0) {
+            end++;
+        }
+        return new String(raw, 0, end, StandardCharsets.UTF_8);
     }
 }

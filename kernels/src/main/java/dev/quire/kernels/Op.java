@@ -147,4 +147,15 @@ public sealed interface Op {
 
     /** Draws or scores the step's samples from {@code logits [R, vocab]}. */
     record Sample(Tensor logits) implements Op {}
+
+    /** {@code x} becomes its sum over the ranks of the {@link DeviceGroup}, the same on each. */
+    record AllReduce(Tensor x, Rows rows) implements Op {}
+
+    /**
+     * {@code out[r, k c + i] = x[r, i]} of rank k, c being the columns of x, the same on all ranks; for the first
+     * {@code outCols} columns.
+     *
+     * @param out {@code [rows, outCols]}; null where this rank does not want them
+     */
+    record AllGather(@Nullable Tensor out, Tensor x, int outCols, Rows rows) implements Op {}
 }

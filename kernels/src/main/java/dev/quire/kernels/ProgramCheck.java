@@ -19,17 +19,24 @@ final class ProgramCheck {
 
     private final DeviceMemory memory;
     private final PackedSize packed;
+    private final int ranks;
     private final ProgramLimits limits = new ProgramLimits();
     private String where = "";
 
-    private ProgramCheck(DeviceMemory memory, PackedSize packed) {
+    private ProgramCheck(DeviceMemory memory, PackedSize packed, int ranks) {
         this.memory = memory;
         this.packed = packed;
+        this.ranks = ranks;
     }
 
-    /** The limits of the list. @throws IllegalArgumentException naming the operation and the operand */
-    static ProgramLimits check(List<Op> operations, DeviceMemory memory, PackedSize packed) {
-        ProgramCheck check = new ProgramCheck(memory, packed);
+    /**
+     * The limits of the list.
+     *
+     * @param ranks of the device's group; 0 where there is none
+     * @throws IllegalArgumentException naming the operation and the operand
+     */
+    static ProgramLimits check(List<Op> operations, DeviceMemory memory, PackedSize packed, int ranks) {
+        ProgramCheck check = new ProgramCheck(memory, packed, ranks);
         for (int i = 0; i < operations.size(); i++) {
             Op op = operations.get(i);
             check.where = "operation " + i + " (" + op.getClass().getSimpleName() + "): ";
@@ -49,6 +56,8 @@ final class ProgramCheck {
             case Op.Gated op -> gated(op);
             case Op.GatherRows op -> gatherRows(op);
             case Op.Sample op -> sample(op);
+            case Op.AllReduce op -> allReduce(op);
+            case Op.AllGather op -> allGather(op);
         }
     }
 
@@ -163,6 +172,23 @@ final class ProgramCheck {
         tensor("logits", op.logits(), Rows.LOGITS);
         int vocab = op.logits().cols();
         limits.sampleVocab = limits.sampleVocab == 0 ? vocab : Math.min(limits.sampleVocab, vocab);
+    }
+
+    private void allReduce(Op.AllReduce op) {
+        require(ranks > 0, "ranks", ranks, "1 or more, those of a group");
+        tensor("x", op.x(), op.rows());
+    }
+
+    private void allGather(Op.AllGather op) {
+        require(ranks > 0, "ranks", ranks, "1 or more, those of a group");
+        tensor("x", op.x(), op.rows());
+        long most = (long) op.x().cols() * ranks;
+        require(op.outCols() >= 1 && op.outCols() <= most, "outCols", op.outCols(), "1 to " + most);
+        if (op.out() != null) {
+            tensor("out", op.out(), op.rows());
+            apart("x", op.x(), "out", op.out());
+            require(op.out().cols() == op.outCols(), "out.cols", op.out().cols(), "outCols " + op.outCols());
+        }
     }
 
     private void cache(KvLayer cache, int heads) {

@@ -134,6 +134,34 @@ public final class Step implements AutoCloseable {
         nCounts = 0;
     }
 
+    /**
+     * Becomes the same step without samples, for a rank that draws nothing.
+     *
+     * @throws IllegalArgumentException when the other has other limits
+     */
+    public void copyUnsampled(Step other) {
+        if (!limits.equals(other.limits)) {
+            throw new IllegalArgumentException("a step of " + limits + " cannot be one of " + other.limits);
+        }
+        clear();
+        nTokens = other.nTokens;
+        nSequences = other.nSequences;
+        nLogits = other.nLogits;
+        nCopies = other.nCopies;
+        copyInts(other.tokens, tokens, nTokens);
+        copyInts(other.positions, positions, nTokens);
+        copyInts(other.slots, slots, nTokens);
+        copyInts(other.queryStart, queryStart, nSequences + 1L);
+        copyInts(other.blockTable, blockTable, (long) nSequences * limits.blocksPerSequence);
+        copyInts(other.logitsRow, logitsRow, nLogits);
+        copyInts(other.copies, copies, 2L * nCopies);
+        System.arraycopy(other.blockCounts, 0, blockCounts, 0, nSequences);
+    }
+
+    private static void copyInts(MemorySegment from, MemorySegment to, long n) {
+        MemorySegment.copy(from, 0, to, 0, n * Integer.BYTES);
+    }
+
     /** Copies block {@code source} to block {@code destination} before anything else of the step happens. */
     public void copyBlock(int source, int destination) {
         copies.setAtIndex(ValueLayout.JAVA_INT, 2L * nCopies, source);

@@ -67,6 +67,9 @@ struct Packed {
 /// A whole model: decodes, on a GPU replays of a graph, give the logits of the prompt in one piece.
 void model_case(Rig& rig);
 
+/// Two devices, where there are so many.
+void group_cases();
+
 }  // namespace conformance
 
 #endif

@@ -187,5 +187,6 @@ int main(int argc, char** argv) {
     model_case(rig);
     refusals(rig);
   }
+  group_cases();
   return report();
 }

@@ -63,8 +63,8 @@ class BackendsTest {
 
     @Test
     void autoFallsBackToJavaLoudly() {
-        try (Backend backend = Backends.open("auto", "auto", 1, MISSING)) {
-            assertThat(backend).isInstanceOf(JavaBackend.class);
+        try (DeviceGroup group = Backends.open(new Backends.Choice("auto", "auto", 1, 1), MISSING)) {
+            assertThat(group.rank(0)).isInstanceOf(JavaBackend.class);
         }
         assertThat(logged(Level.WARN)).singleElement().asString().contains("the library is damaged");
         assertThat(logged(Level.INFO)).singleElement().asString().contains("passed over: cpu: the library is damaged");
@@ -72,20 +72,21 @@ class BackendsTest {
 
     @Test
     void aDeviceOrLevelAskedForByNameAndAbsentIsAnError() {
-        assertThatThrownBy(() -> Backends.open("cpu", "auto", 1, MISSING))
+        assertThatThrownBy(() -> Backends.open(new Backends.Choice("cpu", "auto", 1, 1), MISSING))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("the library is damaged");
-        assertThatThrownBy(() -> Backends.open("auto", "avx2", 1, MISSING)).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> Backends.open(new Backends.Choice("auto", "avx2", 1, 1), MISSING))
+                .isInstanceOf(IllegalStateException.class);
     }
 
     @Test
     void cudaAskedForAndAbsentSaysWhy() {
-        assertThatThrownBy(() -> Backends.open("cuda", "auto", 1, MISSING))
+        assertThatThrownBy(() -> Backends.open(new Backends.Choice("cuda", "auto", 1, 1), MISSING))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("device cuda is not to be had")
                 .hasMessageContaining("the library is damaged");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> Backends.open("cuda", "avx2", 1, MISSING))
+                .isThrownBy(() -> Backends.open(new Backends.Choice("cuda", "avx2", 1, 1), MISSING))
                 .withMessageContaining("it is the CPU's");
     }
 
@@ -106,5 +107,23 @@ class BackendsTest {
                 .isThrownBy(() -> Backends.open("cpu", "sse9", 0))
                 .withMessageContaining("isa is 'sse9'");
         assertThatIllegalArgumentException().isThrownBy(() -> Backends.open("cpu", "auto", -1));
+    }
+
+    @Test
+    void severalRanksAreForNativeLibraries() {
+        try (DeviceGroup group = Backends.openGroup("auto", "auto", 2, 2)) {
+            assertThat(group.size()).isEqualTo(2);
+            assertThat(group.rank(1).device().threads()).isEqualTo(1);
+        }
+        assertThat(logged(Level.INFO)).singleElement().asString().endsWith("1 threads on each of 2 ranks");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Backends.openGroup("java", "auto", 0, 2))
+                .withMessage("tensor-parallel-size is 2, device java takes 1");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Backends.openGroup("cpu", "auto", 0, 65))
+                .withMessage("tensor-parallel-size is 65, device cpu takes 1 to 64");
+        assertThatThrownBy(() -> Backends.open(new Backends.Choice("auto", "auto", 1, 2), MISSING))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("the library is damaged");
     }
 }
