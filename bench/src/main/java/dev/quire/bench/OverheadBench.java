@@ -270,6 +270,7 @@ final class OverheadBench implements Callable<Integer> {
                 model.chatFormat(),
                 runner,
                 model.device(),
+                model.tensorParallel(),
                 model.weightBytes(),
                 model.kvBytes(),
                 model.kvType(),

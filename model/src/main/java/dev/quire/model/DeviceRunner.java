@@ -11,15 +11,16 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Runs batches through a compiled program. Two step buffers take turns, so the output of a step can still be read while
- * the next one computes. Owns the program and the buffers; the caller owns the backend and the memory behind it.
+ * the next one computes. Owns the executor and the buffers; the caller owns the backend and the memory behind it.
  */
 final class DeviceRunner implements ModelRunner {
     /**
-     * A model's program and where it leaves its logits.
+     * What runs a model's steps, and where it leaves the logits.
      *
+     * @param backend the device, of several the one that draws
      * @param logits {@code [R, vocab]}, R being {@link #logitsRows}
      */
-    record Model(Backend backend, Backend.Program program, Tensor logits) {}
+    record Model(Backend backend, StepExecutor executor, Tensor logits) {}
 
     private static final int NOWHERE = -1;
     private static final Step.SampleSpec GREEDY = new Step.SampleSpec(0, 1, 0, 0, 1, 0, 0, -1, 0, 0);
@@ -66,7 +67,7 @@ final class DeviceRunner implements ModelRunner {
         BatchCheck.check(batch, limits, model.logits.cols());
         Slot slot = slots[next];
         fill(slot.step, batch);
-        model.backend.submit(model.program, slot.step);
+        model.executor.submit(slot.step);
         next = 1 - next;
         running = slot;
         return slot;
@@ -168,7 +169,7 @@ final class DeviceRunner implements ModelRunner {
         return values;
     }
 
-    /** Waits for what is in flight, and frees the program and the step buffers. */
+    /** Waits for what is in flight, and frees the executor and the step buffers. */
     @Override
     public void close() {
         try {
@@ -176,7 +177,7 @@ final class DeviceRunner implements ModelRunner {
                 running.await();
             }
         } finally {
-            model.program.close();
+            model.executor.close();
             for (Slot slot : slots) {
                 slot.step.close();
             }
@@ -195,7 +196,7 @@ final class DeviceRunner implements ModelRunner {
         public StepOutput await() {
             if (running == this) {
                 running = null;
-                model.backend.await();
+                model.executor.await();
             }
             return this;
         }

@@ -17,20 +17,23 @@ final class LargestSteps {
 
     private final Step step;
     private final ModelRunner.Limits limits;
+    private final boolean draws;
 
-    private LargestSteps(Step step, ModelRunner.Limits limits) {
+    private LargestSteps(Step step, ModelRunner.Limits limits, boolean draws) {
         this.step = step;
         this.limits = limits;
+        this.draws = draws;
     }
 
     /**
      * Takes the memory for every step within the limits.
      *
+     * @param draws whether the program draws samples
      * @throws dev.quire.kernels.KernelException when there is not enough
      */
-    static void reserve(Backend backend, Backend.Program program, ModelRunner.Limits limits) {
+    static void reserve(Backend backend, Backend.Program program, ModelRunner.Limits limits, boolean draws) {
         try (Step step = backend.newStep(DeviceRunner.capacity(limits))) {
-            LargestSteps steps = new LargestSteps(step, limits);
+            LargestSteps steps = new LargestSteps(step, limits, draws);
             steps.fillWithPrompts();
             backend.reserve(program, step);
             int most = Math.min(MOST_QUERIES, limits.maxTokens() / limits.maxSequences());
@@ -69,7 +72,10 @@ final class LargestSteps {
         for (int p = end - tokens; p < end; p++) {
             step.token(0, p, NOWHERE);
             if (step.logitsCount() < DeviceRunner.logitsRows(limits)) {
-                step.sample(step.logits(), -1, p, DRAW);
+                int row = step.logits();
+                if (draws) {
+                    step.sample(row, -1, p, DRAW);
+                }
             }
         }
     }

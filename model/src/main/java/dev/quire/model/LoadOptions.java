@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxBatchedTokens tokens in one step
  * @param maxSequences sequences in one step
  * @param highPrecision 15-bit instead of 8-bit activations for quantised weights, and a float32 cache if auto
+ * @param tensorParallel ranks that the model is split over; each has a GPU, or a share of the CPU's threads
  * @param chatTemplate a file with the chat template to use; null = the model's own
  */
 public record LoadOptions(
@@ -31,8 +32,9 @@ public record LoadOptions(
         int maxBatchedTokens,
         int maxSequences,
         boolean highPrecision,
+        int tensorParallel,
         @Nullable Path chatTemplate) {
     /** What {@code quire serve} does without flags. */
     public static final LoadOptions DEFAULTS =
-            new LoadOptions("auto", "auto", 0, 0, 0.9, "auto", 16, 0, 2048, 128, false, null);
+            new LoadOptions("auto", "auto", 0, 0, 0.9, "auto", 16, 0, 2048, 128, false, 1, null);
 }

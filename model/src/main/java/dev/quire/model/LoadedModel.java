@@ -11,9 +11,10 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name default served name: the file's or folder's name, or the Hub id
  * @param chatFormat null for a model without a chat template
- * @param device facts for the start-up line
- * @param weightBytes memory of the packed weights
- * @param kvBytes memory of the KV cache
+ * @param device facts for the start-up line; of the first where there are several
+ * @param tensorParallel devices that the model is split over
+ * @param weightBytes memory of the packed weights, on all devices
+ * @param kvBytes memory of the KV cache, on all devices
  * @param kvType element type of the KV cache, as {@code --kv-cache-dtype} names it
  */
 public record LoadedModel(
@@ -23,6 +24,7 @@ public record LoadedModel(
         @Nullable ChatFormat chatFormat,
         ModelRunner runner,
         Backend.DeviceInfo device,
+        int tensorParallel,
         long weightBytes,
         long kvBytes,
         String kvType,
@@ -30,7 +32,8 @@ public record LoadedModel(
         implements AutoCloseable {
     /** The device in a few words, for people. */
     public String deviceLine() {
-        return device.backend() + " (" + device.isa() + ", " + device.threads() + " threads)";
+        String one = device.backend() + " (" + device.isa() + ", " + device.threads() + " threads)";
+        return tensorParallel == 1 ? one : tensorParallel + " x " + one;
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.quire.model;
 
 import dev.quire.kernels.Backend;
 import dev.quire.kernels.Backends;
+import dev.quire.kernels.DeviceGroup;
 import dev.quire.kernels.KernelException;
 import dev.quire.kernels.Op;
 import dev.quire.kernels.Tensor;
@@ -9,10 +10,10 @@ import dev.quire.kvcache.KvConfig;
 import dev.quire.kvcache.KvStore;
 import dev.quire.model.arch.Architecture;
 import dev.quire.model.arch.Architectures;
-import dev.quire.model.arch.Forward;
 import dev.quire.model.arch.GgufConfig;
 import dev.quire.model.arch.HfConfig;
 import dev.quire.model.arch.ModelConfig;
+import dev.quire.model.arch.Shard;
 import dev.quire.model.arch.Weights;
 import dev.quire.model.arch.Workspace;
 import dev.quire.model.chat.ChatFormat;
@@ -24,10 +25,14 @@ import dev.quire.model.weights.GgufWeights;
 import dev.quire.model.weights.SafetensorsDirectory;
 import dev.quire.model.weights.SafetensorsWeights;
 import dev.quire.model.weights.WeightSource;
+import dev.quire.model.weights.WeightTensor;
 import dev.quire.model.weights.WeightsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
 /** Turns model files into a {@link LoadedModel}: weights packed on the device, KV cache sized, program compiled. */
@@ -42,7 +47,7 @@ public final class ModelLoader {
     record LoadedRunner(
             ModelConfig config,
             DeviceRunner runner,
-            Backend backend,
+            DeviceGroup devices,
             long weightBytes,
             long kvBytes,
             String kvType,
@@ -115,7 +120,8 @@ public final class ModelLoader {
                 tokenizer,
                 chat,
                 loaded.runner,
-                loaded.backend.device(),
+                loaded.devices.rank(0).device(),
+                loaded.devices.size(),
                 loaded.weightBytes,
                 loaded.kvBytes,
                 loaded.kvType,
@@ -166,73 +172,118 @@ public final class ModelLoader {
             throw new IllegalArgumentException("max-model-len is " + maxModelLen + ", at most "
                     + MAX_ROPE_FLOATS / config.rotaryDim() + " positions fit the rotary table");
         }
-        Backend backend = resources.add(Backends.open(options.device(), options.isa(), options.threads()));
-        requireMemory(source, available(backend));
-        long total = Math.max(1, source.bytes());
-        Weights weights = resources.add(new Weights(
-                backend, source, read -> progress.report("loading weights", (int) Math.min(95, read * 95 / total))));
-        Architecture architecture = architecture(config, weights, source);
-        weights.releaseStaging();
-        Tensor cosSin = weights.cosSin(config, maxModelLen);
-        boolean exact = backend.keepsFloat32() && (weights.allFloat32() || options.highPrecision());
-        KvStore.Shape shape = KvSizing.shape(config, KvSizing.type(options.kvType(), exact));
+        ModelConfig share = config.share(options.tensorParallel());
+        DeviceGroup devices = resources.add(
+                Backends.openGroup(options.device(), options.isa(), options.threads(), options.tensorParallel()));
+        requireMemory(source, devices.size(), available(devices));
         ModelRunner.Limits smallest = limits(config, maxModelLen, new KvConfig(1, options.blockTokens()));
-        Workspace workspace =
-                resources.add(new Workspace(backend, smallest.maxTokens(), DeviceRunner.logitsRows(smallest)));
-        Recording recording = store -> {
-            Forward forward = new Forward(config, workspace, store, cosSin, options.highPrecision());
-            Tensor logits = architecture.logits(forward);
-            return new DeviceRunner.Model(backend, backend.compile(forward.operations()), logits);
-        };
-        boolean ownMemory = backend.freeBytes().isPresent();
+        List<RankModel> ranks = loadRanks(config, source, devices, smallest);
+        boolean exact =
+                devices.rank(0).keepsFloat32() && (ranks.getFirst().weights().allFloat32() || options.highPrecision());
+        Op.KvType type = KvSizing.type(options.kvType(), exact);
+        KvStore.Shape shape = KvSizing.shape(share, type);
+        boolean ownMemory = devices.rank(0).freeBytes().isPresent();
         if (ownMemory) {
-            reserveSteps(backend, recording, shape, smallest);
+            ranks.forEach(rank -> rank.reserveSteps(shape, smallest, options.highPrecision()));
         }
-        OptionalLong free = available(backend);
-        KvConfig kv = ownMemory
-                ? KvSizing.sizeOnDevice(
-                        shape,
-                        options,
-                        maxModelLen,
-                        free.orElseThrow(),
-                        backend.device().memoryBytes())
-                : KvSizing.size(shape, options, maxModelLen, free);
-        KvStore store = resources.add(KvStore.allocate(backend, shape, kv));
-        DeviceRunner runner = resources.add(new DeviceRunner(recording.over(store), limits(config, maxModelLen, kv)));
+        KvConfig kv = size(KvSizing.shape(config, type), maxModelLen, devices, ownMemory);
+        ModelRunner.Limits limits = limits(config, maxModelLen, kv);
+        List<RankModel.Recorded> recorded = new ArrayList<>();
+        long kvBytes = 0;
+        for (RankModel rank : ranks) {
+            KvStore store = resources.add(KvStore.allocate(rank.device(), shape, kv));
+            kvBytes += store.bytes();
+            recorded.add(rank.over(store, options.highPrecision()));
+            resources.add(recorded.getLast().program());
+        }
+        DeviceRunner runner = resources.add(runner(devices, recorded, limits));
         progress.report("ready", 100);
-        String kvType = shape.type() == Op.KvType.F32 ? "f32" : "bf16";
-        return new LoadedRunner(config, runner, backend, weights.bytes(), store.bytes(), kvType, resources);
+        String kvType = type == Op.KvType.F32 ? "f32" : "bf16";
+        long weightBytes =
+                ranks.stream().mapToLong(rank -> rank.weights().bytes()).sum();
+        return new LoadedRunner(config, runner, devices, weightBytes, kvBytes, kvType, resources);
     }
 
-    /** The model's list of operations over a cache. */
-    private interface Recording {
-        DeviceRunner.Model over(KvStore store);
-    }
-
-    /** Takes the memory of the largest steps, with a cache of one block in the place of the one that gets the rest. */
-    private static void reserveSteps(
-            Backend backend, Recording recording, KvStore.Shape shape, ModelRunner.Limits limits) {
-        KvConfig one = new KvConfig(limits.kvBlocks(), limits.blockTokens());
-        try (KvStore store = KvStore.allocate(backend, shape, one);
-                Backend.Program program = recording.over(store).program()) {
-            LargestSteps.reserve(backend, program, limits);
+    /** Loads the weights of all ranks, of several side by side; the first tells how far they are. */
+    private List<RankModel> loadRanks(
+            ModelConfig config, WeightSource source, DeviceGroup devices, ModelRunner.Limits limits) {
+        long total = Math.max(1, source.bytes());
+        ModelConfig share = config.share(devices.size());
+        List<Callable<RankModel>> loads = new ArrayList<>();
+        for (int r = 0; r < devices.size(); r++) {
+            Shard shard = new Shard(r, devices.size());
+            Backend device = devices.rank(r);
+            Weights weights = resources.add(new Weights(device, source, shard, read -> {
+                if (shard.first()) {
+                    progress.report("loading weights", (int) Math.min(95, read * 95 / total));
+                }
+            }));
+            Workspace workspace =
+                    resources.add(new Workspace(device, limits.maxTokens(), DeviceRunner.logitsRows(limits)));
+            loads.add(() -> {
+                try {
+                    Architecture architecture = architecture(config, weights, source);
+                    Tensor cosSin = weights.cosSin(config, limits.maxModelLen());
+                    return new RankModel(device, shard, share, weights, architecture, cosSin, workspace);
+                } finally {
+                    weights.releaseStaging();
+                }
+            });
         }
+        return SideBySide.run("quire-load-", loads);
     }
 
-    /** Memory of the device that may still be taken. */
-    private static OptionalLong available(Backend backend) {
-        OptionalLong own = backend.freeBytes();
-        return own.isPresent() ? own : HostMemory.system().available();
+    /** The cache of all ranks together: of a model on one device, blocks have the same number and size in all. */
+    private KvConfig size(KvStore.Shape whole, int maxModelLen, DeviceGroup devices, boolean ownMemory) {
+        OptionalLong free = available(devices);
+        if (!ownMemory) {
+            return KvSizing.size(whole, options, maxModelLen, free);
+        }
+        long total = devices.rank(0).device().memoryBytes() * devices.size();
+        return KvSizing.sizeOnDevice(whole, options, maxModelLen, free.orElseThrow(), total);
     }
 
-    private static void requireMemory(WeightSource source, OptionalLong free) {
+    private static DeviceRunner runner(DeviceGroup devices, List<RankModel.Recorded> ranks, ModelRunner.Limits limits) {
+        RankModel.Recorded first = ranks.getFirst();
+        StepExecutor executor = devices.size() == 1
+                ? new StepExecutor.OneDevice(devices.rank(0), first.program())
+                : new RankThreads(
+                        devices,
+                        ranks.stream().map(RankModel.Recorded::program).toList(),
+                        DeviceRunner.capacity(limits));
+        return new DeviceRunner(new DeviceRunner.Model(devices.rank(0), executor, first.logits()), limits);
+    }
+
+    /** Memory that may still be taken: the host's, or as much of each device as the fullest has left. */
+    private static OptionalLong available(DeviceGroup devices) {
+        OptionalLong least = devices.rank(0).freeBytes();
+        if (least.isEmpty()) {
+            return HostMemory.system().available();
+        }
+        long bytes = least.getAsLong();
+        for (int r = 1; r < devices.size(); r++) {
+            bytes = Math.min(bytes, devices.rank(r).freeBytes().orElse(bytes));
+        }
+        return OptionalLong.of(bytes * devices.size());
+    }
+
+    private static void requireMemory(WeightSource source, int ranks, OptionalLong free) {
+        // Each rank has the whole embedding, and where there are several, its part of the head apart from it.
+        long bytes = source.bytes() + (ranks == 1 ? 0 : ranks * embeddingBytes(source));
         free.ifPresent(available -> {
-            if (source.bytes() > available) {
-                throw new IllegalArgumentException("the weights take " + source.bytes() + " bytes and this process may"
+            if (bytes > available) {
+                throw new IllegalArgumentException("the weights take " + bytes + " bytes and this process may"
                         + " take " + available + " more; give it more memory, or choose a smaller or a more strongly"
                         + " quantised model");
             }
         });
+    }
+
+    private static long embeddingBytes(WeightSource source) {
+        WeightTensor embedding = source.tensor("model.embed_tokens.weight");
+        long bytes = embedding.data().byteSize();
+        source.release(embedding);
+        return bytes;
     }
 
     private void checkOptions() {
@@ -240,6 +291,7 @@ public final class ModelLoader {
             throw new IllegalArgumentException(
                     "block-size is " + options.blockTokens() + ", allowed: multiples of 16 up to 1024");
         }
+        within("tensor-parallel-size", options.tensorParallel(), Backends.MAX_RANKS);
         within("max-num-batched-tokens", options.maxBatchedTokens(), 1 << 20);
         within("max-num-seqs", options.maxSequences(), 1 << 14);
         if (!(options.gpuMemoryUtilization() > 0 && options.gpuMemoryUtilization() <= 1)) {

@@ -6,20 +6,22 @@ import dev.quire.kernels.Backends;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The tiny models on the CUDA library, whose kernels run on the CPU here: bfloat16 against the float32 reference. */
 class CudaModelTest {
-    private static final LoadOptions OPTIONS =
-            new LoadOptions("cuda", "auto", 2, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, null);
-
-    private static final LoadOptions CPU =
-            new LoadOptions("cpu", "auto", 2, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, null);
+    private static ModelLoader.LoadedRunner load(String name, String device, int ranks) {
+        LoadOptions options =
+                new LoadOptions(device, "auto", 2, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, ranks, null);
+        return ModelLoader.loadRunner(TinyModels.folder(name), options, Progress.NONE);
+    }
 
     /** Of the device's memory, little enough that the cache of a tiny model fills it. */
     private static final double SHARE = 0.0005;
@@ -38,14 +40,18 @@ class CudaModelTest {
         }
     }
 
-    static Stream<String> models() {
-        return TinyModels.names().stream();
+    /** Each model on one device, and with half of its heads and columns on each of two. */
+    static Stream<Arguments> models() {
+        return TinyModels.names().stream()
+                .flatMap(name -> IntStream.of(1, 2)
+                        .filter(ranks -> ranks == 1 || !name.equals("llama-fp8-tensors")) // one group of columns
+                        .mapToObj(ranks -> Arguments.of(name, ranks)));
     }
 
     @ParameterizedTest
     @MethodSource("models")
-    void logitsAreNearThoseOfTheReference(String name) {
-        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), OPTIONS, Progress.NONE)) {
+    void logitsAreNearThoseOfTheReference(String name, int ranks) {
+        try (ModelLoader.LoadedRunner model = load(name, "cuda", ranks)) {
             assertThat(model.kvType()).isEqualTo("bf16");
             TokenRun run = new TokenRun(model.runner());
             float worst = 0;
@@ -53,7 +59,7 @@ class CudaModelTest {
                 worst = Math.max(worst, distance(run.logits(c.prompt(), 64, 0), c.logits()));
                 worst = Math.max(worst, distance(run.logits(c.prompt(), 5, 8), c.logits()));
             }
-            System.out.println(name + " on cuda: largest error of a logit " + worst);
+            System.out.println(name + " on " + ranks + " cuda: largest error of a logit " + worst);
             assertThat(worst).isLessThanOrEqualTo(BOUND);
         }
     }
@@ -61,9 +67,9 @@ class CudaModelTest {
     /** Each token is the reference's best after the tokens before it, or within rounding of it. */
     @ParameterizedTest
     @MethodSource("models")
-    void greedyTokensAreTheBestOfTheCpu(String name) {
-        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), OPTIONS, Progress.NONE);
-                ModelLoader.LoadedRunner cpu = ModelLoader.loadRunner(TinyModels.folder(name), CPU, Progress.NONE)) {
+    void greedyTokensAreTheBestOfTheCpu(String name, int ranks) {
+        try (ModelLoader.LoadedRunner model = load(name, "cuda", ranks);
+                ModelLoader.LoadedRunner cpu = load(name, "cpu", 1)) {
             int same = 0;
             int all = 0;
             for (TinyModels.Case c : TinyModels.cases(name)) {
@@ -78,20 +84,23 @@ class CudaModelTest {
                     all++;
                 }
             }
-            System.out.println(name + " on cuda: " + same + " of " + all + " greedy tokens are the reference's");
+            System.out.println(
+                    name + " on " + ranks + " cuda: " + same + " of " + all + " greedy tokens are the reference's");
             assertThat(same).isGreaterThanOrEqualTo(all * 9 / 10);
         }
     }
 
     /** A cache that is to have what a share of the device leaves, and steps that then find their memory there. */
-    @Test
-    void stepsTakeNoMemoryThatTheCacheWasNotDenied() {
-        LoadOptions options = new LoadOptions("cuda", "auto", 2, 0, SHARE, "auto", 16, 0, 128, 64, false, null);
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2})
+    void stepsTakeNoMemoryThatTheCacheWasNotDenied(int ranks) {
+        LoadOptions options =
+                new LoadOptions("cuda", "auto", 2, 0, SHARE, "auto", 16, 0, 128, 64 * ranks, false, ranks, null);
         try (ModelLoader.LoadedRunner model =
                 ModelLoader.loadRunner(TinyModels.folder("llama-tied"), options, Progress.NONE)) {
-            long total = model.backend().device().memoryBytes();
-            long free = model.backend().freeBytes().orElseThrow();
-            long block = model.kvBytes() / model.runner().limits().kvBlocks();
+            long total = model.devices().rank(0).device().memoryBytes();
+            long free = free(model, 0);
+            long block = model.kvBytes() / model.runner().limits().kvBlocks() / ranks;
             assertThat(total - free).isBetween((long) (total * SHARE) - 2 * block, (long) (total * SHARE) + PAGE);
             TokenRun run = new TokenRun(model.runner());
             int longest = model.config().maxPositions();
@@ -100,8 +109,13 @@ class CudaModelTest {
             Batch.Row last = new Batch.Row(
                     text, longest - 8, longest, run.blocks(0, longest), List.of(TokenRun.GREEDY), 0, 0, 0);
             run.step(Collections.nCopies(8, last).toArray(Batch.Row[]::new));
-            assertThat(model.backend().freeBytes().orElseThrow()).isEqualTo(free);
+            assertThat(free(model, 0)).isEqualTo(free);
+            assertThat(free(model, ranks - 1)).isGreaterThanOrEqualTo(free); // the first rank has all logits too
         }
+    }
+
+    private static long free(ModelLoader.LoadedRunner model, int rank) {
+        return model.devices().rank(rank).freeBytes().orElseThrow();
     }
 
     /** How far the logit of a token lies below the largest, in units of it. */

@@ -4,19 +4,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quire.kvcache.BlockTable;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The default model, teacher-forced over prose, Markdown and code, against the float32 reference ({@link Divergence} says
- * what is measured). {@code -Dquire.test.logits} may name the reference's full logits.
+ * what is measured), on one device and over three ranks. {@code -Dquire.test.logits} may name the reference's full logits.
  */
 @Tag("model")
 class DefaultModelAccuracyTest {
     private static final int CHUNK = 128;
 
-    private static Divergence measure(boolean highPrecision) {
-        LoadOptions options =
-                new LoadOptions("cpu", "auto", 0, 128 << 20, 0.9, "auto", 16, 1024, CHUNK, 4, highPrecision, null);
+    private static Divergence measure(boolean highPrecision, int ranks) {
+        LoadOptions options = new LoadOptions(
+                "cpu", "auto", 0, 128 << 20, 0.9, "auto", 16, 1024, CHUNK, 4, highPrecision, ranks, null);
         Divergence.FullLogits full = new Divergence.FullLogits(System.getProperty("quire.test.logits", ""));
         Divergence divergence = new Divergence(full);
         try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(DefaultModel.file(), options, Progress.NONE)) {
@@ -32,22 +33,25 @@ class DefaultModelAccuracyTest {
                 }
             }
         }
-        System.out.println((highPrecision ? "high precision, " : "default precision, ") + divergence);
+        System.out.println(
+                (highPrecision ? "high precision, " : "default precision, ") + ranks + " ranks, " + divergence);
         assertThat(divergence.positions()).isGreaterThanOrEqualTo(2000);
         return divergence;
     }
 
-    @Test
-    void defaultPrecisionStaysCloseToTheReference() {
-        Divergence divergence = measure(false);
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3})
+    void defaultPrecisionStaysCloseToTheReference(int ranks) {
+        Divergence divergence = measure(false, ranks);
         assertThat(divergence.agreement()).isGreaterThanOrEqualTo(0.96);
         assertThat(divergence.meanKl()).isLessThanOrEqualTo(0.004); // true figure: 0.005
         assertThat(divergence.perplexityError()).isLessThanOrEqualTo(0.005);
     }
 
-    @Test
-    void highPrecisionStaysVeryCloseToTheReference() {
-        Divergence divergence = measure(true);
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3})
+    void highPrecisionStaysVeryCloseToTheReference(int ranks) {
+        Divergence divergence = measure(true, ranks);
         assertThat(divergence.agreement()).isGreaterThanOrEqualTo(0.99);
         assertThat(divergence.meanKl()).isLessThanOrEqualTo(0.0004); // true figure: 0.0005
         assertThat(divergence.perplexityError()).isLessThanOrEqualTo(0.001);

@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -49,9 +51,9 @@ class DefaultModelGoldenTest {
         return array.valueStream().mapToDouble(JsonNode::doubleValue).toArray();
     }
 
-    private static ModelLoader.LoadedRunner load(String device, String kvType, boolean highPrecision) {
+    private static ModelLoader.LoadedRunner load(String device, String kvType, boolean highPrecision, int ranks) {
         LoadOptions options =
-                new LoadOptions(device, "auto", 0, 64 << 20, 0.9, kvType, 16, 256, 64, 4, highPrecision, null);
+                new LoadOptions(device, "auto", 0, 64 << 20, 0.9, kvType, 16, 256, 64, 4, highPrecision, ranks, null);
         return ModelLoader.loadRunner(DefaultModel.file(), options, Progress.NONE);
     }
 
@@ -78,7 +80,7 @@ class DefaultModelGoldenTest {
 
     @Test
     void theJavaDeviceGivesTheReferencesTokens() {
-        try (ModelLoader.LoadedRunner model = load("java", "f32", false)) {
+        try (ModelLoader.LoadedRunner model = load("java", "f32", false, 1)) {
             Case c = cases().getFirst();
             assertThat(new TokenRun(model.runner()).greedy(c.prompt, 8)).isEqualTo(Arrays.copyOf(c.greedy, 8));
             double worst = worst(forced(model, c, new int[c.greedy.length]), c.logprobs);
@@ -87,14 +89,16 @@ class DefaultModelGoldenTest {
         }
     }
 
-    @Test
-    void highPrecisionGivesTheReferencesTokens() {
-        try (ModelLoader.LoadedRunner model = load("cpu", "auto", true)) {
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3})
+    void highPrecisionGivesTheReferencesTokens(int ranks) {
+        try (ModelLoader.LoadedRunner model = load("cpu", "auto", true, ranks)) {
             for (Case c : cases()) {
                 assertThat(new TokenRun(model.runner()).greedy(c.prompt, c.greedy.length))
                         .isEqualTo(c.greedy);
                 double worst = worst(forced(model, c, new int[c.greedy.length]), c.logprobs);
-                System.out.println("cpu, high precision: largest error of a log-probability " + worst);
+                System.out.println(
+                        "cpu, high precision, " + ranks + " ranks: largest error of a log-probability " + worst);
                 assertThat(worst).isLessThan(0.005);
             }
         }
@@ -102,7 +106,7 @@ class DefaultModelGoldenTest {
 
     @Test
     void defaultPrecisionGivesTheReferencesTokensWhereTheyLeadClearly() {
-        try (ModelLoader.LoadedRunner model = load("cpu", "auto", false)) {
+        try (ModelLoader.LoadedRunner model = load("cpu", "auto", false, 1)) {
             for (Case c : cases()) {
                 int[] argMax = new int[c.greedy.length];
                 double worst = worst(forced(model, c, argMax), c.logprobs);

@@ -9,6 +9,7 @@ import dev.quire.model.arch.Architectures;
 import dev.quire.model.arch.GgufConfig;
 import dev.quire.model.arch.HfConfig;
 import dev.quire.model.arch.ModelConfig;
+import dev.quire.model.arch.Shard;
 import dev.quire.model.arch.Weights;
 import dev.quire.model.weights.GgufFile;
 import dev.quire.model.weights.GgufWeights;
@@ -116,7 +117,7 @@ class HostileFilesTest {
     }
 
     private static void loadWeights(Backend backend, ModelConfig config, WeightSource source) {
-        try (Weights weights = new Weights(backend, source, _ -> {})) {
+        try (Weights weights = new Weights(backend, source, Shard.WHOLE, _ -> {})) {
             Architectures.create(config, weights);
         }
     }

@@ -9,7 +9,7 @@ final class TestDevices {
     /** A device and an instruction set as {@link Backends#open} names them. */
     record Device(String name, String isa) {
         LoadOptions options(int threads) {
-            return new LoadOptions(name, isa, threads, 0, 0.9, "auto", 16, 0, 64, 8, false, null);
+            return new LoadOptions(name, isa, threads, 0, 0.9, "auto", 16, 0, 64, 8, false, 1, null);
         }
 
         @Override

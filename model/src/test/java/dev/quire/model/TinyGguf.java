@@ -1,5 +1,6 @@
 package dev.quire.model;
 
+import dev.quire.kernels.DType;
 import dev.quire.model.arch.HfConfig;
 import dev.quire.model.arch.ModelConfig;
 import dev.quire.model.weights.GgufWeights;
@@ -26,17 +27,28 @@ final class TinyGguf {
 
     private final ModelConfig config;
     private final SafetensorsDirectory source;
+    private final boolean emptyOutputs;
     private final GgufWriter writer = new GgufWriter();
 
-    private TinyGguf(ModelConfig config, SafetensorsDirectory source) {
+    private TinyGguf(ModelConfig config, SafetensorsDirectory source, boolean emptyOutputs) {
         this.config = config;
         this.source = source;
+        this.emptyOutputs = emptyOutputs;
     }
 
     static byte[] of(String tinyModel) {
+        return of(tinyModel, false);
+    }
+
+    /** The same with attention outputs of type Q8_0, all zero. */
+    static byte[] withQuantisedOutputs(String tinyModel) {
+        return of(tinyModel, true);
+    }
+
+    private static byte[] of(String tinyModel, boolean emptyOutputs) {
         ModelConfig config = HfConfig.read(TinyModels.folder(tinyModel));
         try (SafetensorsDirectory source = SafetensorsDirectory.open(TinyModels.folder(tinyModel))) {
-            return new TinyGguf(config, source).bytes();
+            return new TinyGguf(config, source, emptyOutputs).bytes();
         }
     }
 
@@ -77,6 +89,11 @@ final class TinyGguf {
     private void copy(String name, int interleavedHeads) {
         WeightTensor tensor = source.tensor(name);
         if (tensor == null || (name.startsWith("lm_head") && config.tiedEmbeddings())) {
+            return;
+        }
+        if (emptyOutputs && name.endsWith("o_proj.weight")) {
+            byte[] zeros = new byte[(int) DType.Q8_0.bytes(tensor.elements())];
+            writer.tensor(GgufWeights.fileName(name), DType.Q8_0, zeros, tensor.shape());
             return;
         }
         float[] values = Objects.requireNonNull(tensor).data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);

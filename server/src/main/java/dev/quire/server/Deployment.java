@@ -53,6 +53,7 @@ record Deployment(
         try {
             List<String> names = names(config, model.name());
             EngineMeters meters = meters(config, model, names.getFirst(), all);
+            meters.split(model.tensorParallel());
             arrivals = recorder(config);
             if (arrivals != null) {
                 meters.record(arrivals);

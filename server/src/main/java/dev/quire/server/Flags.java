@@ -31,6 +31,11 @@ public final class Flags {
             Flag.one("--isa", "ISA", "auto", "auto, avx512_bf16, avx512, avx2 or scalar (default: %s)"),
             Flag.one("--threads", "N", "0", "compute threads, 0 = physical cores this process may use (default: %s)"),
             Flag.one(
+                    "--tensor-parallel-size",
+                    "N",
+                    "1",
+                    "split the model over N GPUs, on a CPU over N shares of the threads (default: %s)"),
+            Flag.one(
                     "--precision",
                     "PRECISION",
                     "default",
@@ -166,6 +171,7 @@ public final class Flags {
                 maxBatchedTokens,
                 maxSequences,
                 line.oneOf("--precision", "default", "high").equals("high"),
+                line.integer("--tensor-parallel-size", 1, 64),
                 line.path("--chat-template"));
     }
 

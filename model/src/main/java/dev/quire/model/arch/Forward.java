@@ -22,16 +22,22 @@ public final class Forward {
     private final KvStore cache;
     private final Tensor cosSin;
     private final boolean highPrecision;
+    private final Shard shard;
     private final List<Op> operations = new ArrayList<>();
     private Op.Rows rows = Op.Rows.TOKENS;
 
-    /** @param highPrecision 15-bit instead of 8-bit activations where weights are quantised */
-    public Forward(ModelConfig config, Workspace workspace, KvStore cache, Tensor cosSin, boolean highPrecision) {
+    /**
+     * @param config of this rank
+     * @param highPrecision 15-bit instead of 8-bit activations where weights are quantised
+     */
+    public Forward(
+            ModelConfig config, Workspace workspace, KvStore cache, Tensor cosSin, boolean highPrecision, Shard shard) {
         this.config = config;
         this.workspace = workspace;
         this.cache = cache;
         this.cosSin = cosSin;
         this.highPrecision = highPrecision;
+        this.shard = shard;
         operations.add(cache.copyBlocks());
     }
 
@@ -69,9 +75,12 @@ public final class Forward {
         return result;
     }
 
-    /** {@code sum += x Wᵀ}. */
+    /** {@code sum += x Wᵀ}, W being row-parallel: one rank adds its product to the sum, which all have, the others follow. */
     public void addLinear(Tensor sum, Tensor x, Weight weight) {
-        operations.add(new Op.Linear(sum, x, List.of(weight), null, true, highPrecision, rows));
+        operations.add(new Op.Linear(sum, x, List.of(weight), null, shard.first(), highPrecision, rows));
+        if (shard.split()) {
+            operations.add(new Op.AllReduce(sum, rows));
+        }
     }
 
     /**
@@ -123,10 +132,22 @@ public final class Forward {
         return result;
     }
 
-    /** {@code x headᵀ}, from which the step's samples are drawn: {@code [R, vocab]}. */
+    /**
+     * {@code x headᵀ}, the head being column-parallel, from which the first rank draws the step's samples:
+     * {@code [R, vocab]}; on the other ranks their columns alone.
+     */
     public Tensor logits(Tensor x, Weight head) {
         Tensor logits = linear("logits", x, null, List.of(head));
-        operations.add(new Op.Sample(logits));
-        return logits;
+        if (!shard.split()) {
+            operations.add(new Op.Sample(logits));
+            return logits;
+        }
+        Tensor all = shard.first() ? result("logits of all ranks", config.vocab()) : null;
+        operations.add(new Op.AllGather(all, logits, config.vocab(), rows));
+        if (all == null) {
+            return logits;
+        }
+        operations.add(new Op.Sample(all));
+        return all;
     }
 }

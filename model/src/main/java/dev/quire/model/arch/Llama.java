@@ -10,18 +10,20 @@ final class Llama implements Architecture {
     private record Layer(
             Tensor inputNorm, List<Weight> qkv, Weight o, Tensor postNorm, List<Weight> gateUp, Weight down) {}
 
+    private static final String EMBEDDING = "model.embed_tokens.weight";
+
     private final Weight embedding;
     private final List<Layer> layers = new ArrayList<>();
     private final Tensor norm;
     private final Weight head;
 
     Llama(ModelConfig c, Weights w) {
-        embedding = w.matrix("model.embed_tokens.weight", c.vocab(), c.hidden());
+        embedding = w.matrix(EMBEDDING, c.vocab(), c.hidden());
         for (int i = 0; i < c.layers(); i++) {
             layers.add(layer(c, w, "model.layers." + i + "."));
         }
         norm = w.vector("model.norm.weight", c.hidden());
-        head = c.tiedEmbeddings() ? embedding : w.matrix("lm_head.weight", c.vocab(), c.hidden());
+        head = w.columnParallel(c.tiedEmbeddings() ? EMBEDDING : "lm_head.weight", c.vocab(), c.hidden());
     }
 
     private static Layer layer(ModelConfig c, Weights w, String at) {
@@ -34,13 +36,13 @@ final class Llama implements Architecture {
                         new Weights.Part(at + "self_attn.q_proj.weight", queries),
                         new Weights.Part(at + "self_attn.k_proj.weight", keys),
                         new Weights.Part(at + "self_attn.v_proj.weight", keys)),
-                w.matrix(at + "self_attn.o_proj.weight", c.hidden(), queries),
+                w.rowParallel(at + "self_attn.o_proj.weight", c.hidden(), queries),
                 w.vector(at + "post_attention_layernorm.weight", c.hidden()),
                 w.stacked(
                         c.hidden(),
                         new Weights.Part(at + "mlp.gate_proj.weight", c.inner()),
                         new Weights.Part(at + "mlp.up_proj.weight", c.inner())),
-                w.matrix(at + "mlp.down_proj.weight", c.hidden(), c.inner()));
+                w.rowParallel(at + "mlp.down_proj.weight", c.hidden(), c.inner()));
     }
 
     @Override

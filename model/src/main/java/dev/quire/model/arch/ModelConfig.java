@@ -1,6 +1,8 @@
 package dev.quire.model.arch;
 
 import dev.quire.kernels.Op;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -66,6 +68,44 @@ public record ModelConfig(
         if (slidingWindow < 0) {
             throw new IllegalArgumentException("slidingWindow is " + slidingWindow + ", allowed: 0 or more");
         }
+    }
+
+    /**
+     * What each of several ranks computes: its share of the heads and of the feed-forward block.
+     *
+     * @throws IllegalArgumentException when something cannot be shared out evenly
+     */
+    public ModelConfig share(int ranks) {
+        if (kvHeads % ranks != 0 || inner % ranks != 0) {
+            throw new IllegalArgumentException("tensor-parallel-size is " + ranks + ", but the model has " + heads
+                    + " query heads, " + kvHeads + " key-value heads and " + inner
+                    + " feed-forward columns; allowed here: " + shares());
+        }
+        return new ModelConfig(
+                architecture,
+                layers,
+                hidden,
+                inner / ranks,
+                heads / ranks,
+                kvHeads / ranks,
+                headDim,
+                rotaryDim,
+                vocab,
+                maxPositions,
+                normEps,
+                rope,
+                interleavedRope,
+                tiedEmbeddings,
+                slidingWindow,
+                activation);
+    }
+
+    /** Numbers of ranks that the model can be split over; heads are a multiple of kvHeads. */
+    private String shares() {
+        return IntStream.rangeClosed(1, kvHeads)
+                .filter(n -> kvHeads % n == 0 && inner % n == 0)
+                .mapToObj(Integer::toString)
+                .collect(Collectors.joining(", "));
     }
 
     private static void within(String name, int value, int most) {

@@ -18,13 +18,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongConsumer;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The weights of one model on the device, by Hugging Face name. Shapes are checked against what the architecture asks
- * for. A matrix asked for twice is loaded once: that is how a tied output head shares the embedding. Owns the device
- * memory; used by one thread.
+ * The weights of one model, or of one rank's part, on the device, by Hugging Face name. Shapes are those of the whole
+ * model, and checked against what the architecture asks for. A matrix asked for twice is loaded once: that is how a tied
+ * output head shares the embedding. Owns the device memory; used by one thread.
  */
 public final class Weights implements AutoCloseable {
     private static final ValueLayout.OfShort SHORT =
@@ -35,6 +36,7 @@ public final class Weights implements AutoCloseable {
     private final Backend backend;
     private final WeightSource source;
     private final LongConsumer bytesRead;
+    private final Shard shard;
     private final Map<String, Weight> matrices = new HashMap<>();
     private final Map<String, Tensor> vectors = new HashMap<>();
     private @Nullable Arena stagingArena;
@@ -42,83 +44,143 @@ public final class Weights implements AutoCloseable {
     private long read;
     private boolean plain = true;
 
-    /** @param bytesRead told after each tensor how many bytes of the file have been loaded */
-    public Weights(Backend backend, WeightSource source, LongConsumer bytesRead) {
+    /** @param bytesRead told after each tensor how many bytes of the file have been looked through */
+    public Weights(Backend backend, WeightSource source, Shard shard, LongConsumer bytesRead) {
         this.backend = backend;
         this.source = source;
+        this.shard = shard;
         this.bytesRead = bytesRead;
     }
 
-    /** The matrix {@code [rows, cols]}, packed for the kernels. */
+    /** The whole matrix {@code [rows, cols]}, packed for the kernels. */
     public Weight matrix(String name, int rows, int cols) {
-        Weight known = matrices.get(name);
-        if (known != null) {
-            if (known.rows() != rows || known.cols() != cols) {
-                throw new IllegalArgumentException(name + " is wanted as " + rows + " x " + cols + " and is "
-                        + known.rows() + " x " + known.cols());
-            }
-            return known;
-        }
-        WeightTensor tensor = shaped(name, rows, cols);
-        Weight weight = load(name, tensor, rows, cols);
-        matrices.put(name, weight);
-        plain &= tensor.type() == DType.F32;
-        report(tensor);
-        return weight;
+        return loaded(name, rows, cols, () -> List.of(Slice.of(shaped(name, rows, cols))));
+    }
+
+    /**
+     * This rank's rows of the matrix {@code [rows, cols]}: {@code ceil(rows / ranks)} of them, of which those beyond the
+     * matrix are zero.
+     */
+    public Weight columnParallel(String name, int rows, int cols) {
+        int share = Math.ceilDiv(rows, shard.ranks());
+        return loaded(part(name), share, cols, () -> List.of(rows(shaped(name, rows, cols), share)));
+    }
+
+    /** This rank's columns of the matrix {@code [rows, cols]}. */
+    public Weight rowParallel(String name, int rows, int cols) {
+        int share = cols / shard.ranks();
+        return loaded(part(name), rows, share, () -> List.of(columns(shaped(name, rows, cols), share)));
     }
 
     /** A matrix of a stack, by name. */
     public record Part(String name, int rows) {}
 
     /**
-     * Matrices that are multiplied by the same input, one below the other: a single weight where the device takes them
-     * for one and they have one type, else one for each.
+     * Column-parallel matrices that are multiplied by the same input, one below the other: a single weight where the
+     * device takes them for one and they have one type, else one for each.
      */
     public List<Weight> stacked(int cols, Part... parts) {
         List<WeightTensor> tensors = new ArrayList<>();
-        int rows = 0;
         for (Part part : backend.joinsParts() ? parts : new Part[0]) {
             tensors.add(shaped(part.name, part.rows, cols));
-            rows += part.rows;
         }
         if (tensors.stream().map(WeightTensor::type).distinct().count() != 1) {
             tensors.forEach(source::release);
             return Arrays.stream(parts)
-                    .map(part -> matrix(part.name, part.rows, cols))
+                    .map(part -> columnParallel(part.name, part.rows, cols))
                     .toList();
         }
-        String label = Arrays.stream(parts).map(Part::name).collect(Collectors.joining("+"));
-        MemorySegment copy = copied(tensors);
-        DType type = tensors.getFirst().type();
+        String label = part(Arrays.stream(parts).map(Part::name).collect(Collectors.joining("+")));
+        List<Slice> slices = new ArrayList<>();
+        int rows = 0;
+        for (int i = 0; i < parts.length; i++) {
+            int share = parts[i].rows / shard.ranks();
+            slices.add(rows(tensors.get(i), share));
+            rows += share;
+        }
+        return List.of(loaded(label, rows, cols, () -> slices));
+    }
+
+    private String part(String name) {
+        return shard.split() ? name + ", " + shard : name;
+    }
+
+    /** Of a tensor, {@code pieces} of {@code bytes}, the first at {@code from}, at even distances. */
+    private record Slice(WeightTensor tensor, long from, long bytes, int pieces) {
+        static Slice of(WeightTensor tensor) {
+            return new Slice(tensor, 0, tensor.data().byteSize(), 1);
+        }
+
+        void copyTo(MemorySegment to, long at) {
+            long distance = tensor.data().byteSize() / pieces;
+            for (int i = 0; i < pieces; i++) {
+                MemorySegment.copy(tensor.data(), from + i * distance, to, at + i * bytes, bytes);
+            }
+        }
+    }
+
+    /** This rank's {@code share} rows of a matrix, or what there is of them. */
+    private Slice rows(WeightTensor tensor, int share) {
+        long all = tensor.data().byteSize();
+        long bytes = all / tensor.shape()[0] * share;
+        long from = Math.min(all, shard.rank() * bytes);
+        return new Slice(tensor, from, Math.min(bytes, all - from), 1);
+    }
+
+    /** This rank's {@code share} columns of a matrix. */
+    private Slice columns(WeightTensor tensor, int share) {
+        int block = tensor.type().blockElements();
+        long cols = tensor.shape()[1];
+        if ((long) share * shard.ranks() != cols || share % block != 0) {
+            throw new WeightsException(
+                    source.path(),
+                    "tensor " + tensor.name() + " of type " + tensor.type() + " has " + cols + " columns, which "
+                            + shard.ranks() + " ranks cannot share: each would need a multiple of " + block);
+        }
+        long bytes = tensor.type().bytes(share);
+        return new Slice(tensor, shard.rank() * bytes, bytes, (int) tensor.shape()[0]);
+    }
+
+    /** The weight {@code [rows, cols]} that slices of one type make up; the same one at each call. */
+    private Weight loaded(String label, int rows, int cols, Supplier<List<Slice>> parts) {
+        Weight known = matrices.get(label);
+        if (known != null) {
+            if (known.rows() != rows || known.cols() != cols) {
+                throw new IllegalArgumentException(label + " is wanted as " + rows + " x " + cols + " and is "
+                        + known.rows() + " x " + known.cols());
+            }
+            return known;
+        }
+        List<Slice> slices = parts.get();
+        DType type = slices.getFirst().tensor.type();
+        MemorySegment copy = copied(slices, Math.multiplyExact(type.bytes(cols), (long) rows));
         Weight weight = backend.load(copy, type, rows, cols, label);
         matrices.put(label, weight);
         plain &= type == DType.F32;
-        tensors.forEach(this::report);
-        return List.of(weight);
+        slices.forEach(slice -> report(slice.tensor));
+        return weight;
     }
 
-    private Weight load(String name, WeightTensor tensor, int rows, int cols) {
-        return backend.load(copied(List.of(tensor)), tensor.type(), rows, cols, name);
-    }
-
-    /** Their bytes one after the other: a file that shrinks is an exception here, and would be a fault in native code. */
-    private MemorySegment copied(List<WeightTensor> tensors) {
-        MemorySegment copy =
-                staged(tensors.stream().mapToLong(t -> t.data().byteSize()).sum());
+    /**
+     * The slices one after the other, and zeros up to so many bytes: a file that shrinks is an exception here, and would
+     * be a fault in native code.
+     */
+    private MemorySegment copied(List<Slice> slices, long bytes) {
+        MemorySegment copy = staged(bytes);
         long at = 0;
-        for (WeightTensor tensor : tensors) {
-            MemorySegment data = tensor.data();
+        for (Slice slice : slices) {
             try {
-                copy.asSlice(at, data.byteSize()).copyFrom(data);
+                slice.copyTo(copy, at);
             } catch (InternalError e) {
                 throw new WeightsException(
                         source.path(),
                         -1,
-                        "tensor " + tensor.name() + " cannot be read; the file was cut meanwhile",
+                        "tensor " + slice.tensor.name() + " cannot be read; the file was cut meanwhile",
                         e);
             }
-            at += data.byteSize();
+            at += slice.bytes * slice.pieces;
         }
+        copy.asSlice(at).fill((byte) 0);
         return copy;
     }
 
@@ -143,22 +205,27 @@ public final class Weights implements AutoCloseable {
 
     /** The vector of {@code size} floats, as {@code [1, size]}. */
     public Tensor vector(String name, int size) {
-        return vectors(List.of(name), size);
+        return vectors(Shard.WHOLE, List.of(name), size);
     }
 
-    /** Vectors one after the other, {@code [1, sum of sizes]}: the bias of stacked matrices. */
-    public Tensor vectors(List<String> names, int... sizes) {
+    /** This rank's part of the bias of column-parallel matrices that are stacked: {@code [1, sum of sizes / ranks]}. */
+    public Tensor columnParallel(List<String> names, int... sizes) {
+        return vectors(shard, names, sizes);
+    }
+
+    private Tensor vectors(Shard shard, List<String> names, int... sizes) {
         String label = String.join("+", names);
         Tensor known = vectors.get(label);
         if (known != null) {
             return known;
         }
-        float[] values = new float[Arrays.stream(sizes).sum()];
+        float[] values = new float[Arrays.stream(sizes).sum() / shard.ranks()];
         int at = 0;
         for (int i = 0; i < sizes.length; i++) {
             WeightTensor tensor = shaped(names.get(i), sizes[i]);
-            floats(tensor, values, at);
-            at += sizes[i];
+            int share = sizes[i] / shard.ranks();
+            floats(tensor, shard.rank() * share, share, values, at);
+            at += share;
             report(tensor);
         }
         Tensor tensor = upload(label, values, values.length);
@@ -191,14 +258,14 @@ public final class Weights implements AutoCloseable {
         return tensor;
     }
 
-    private void floats(WeightTensor tensor, float[] to, int at) {
+    private void floats(WeightTensor tensor, int from, int n, float[] to, int at) {
         MemorySegment data = tensor.data();
-        int n = (int) tensor.elements();
         for (int i = 0; i < n; i++) {
+            long element = (long) from + i;
             to[at + i] = switch (tensor.type()) {
-                case F32 -> data.get(FLOAT, 4L * i);
-                case F16 -> Float.float16ToFloat(data.get(SHORT, 2L * i));
-                case BF16 -> Float.intBitsToFloat(data.get(SHORT, 2L * i) << 16);
+                case F32 -> data.get(FLOAT, 4 * element);
+                case F16 -> Float.float16ToFloat(data.get(SHORT, 2 * element));
+                case BF16 -> Float.intBitsToFloat(data.get(SHORT, 2 * element) << 16);
                 default ->
                     throw new WeightsException(
                             source.path(),

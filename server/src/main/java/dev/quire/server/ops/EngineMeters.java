@@ -159,6 +159,14 @@ public final class EngineMeters implements EngineListener {
         finishes = recorder;
     }
 
+    /** The gauge of the devices that the model is split over. */
+    public void split(int tensorParallel) {
+        Gauge.builder("quire:tensor_parallel_size", () -> tensorParallel)
+                .description("Devices that the model is split over")
+                .tags(tags)
+                .register(registry);
+    }
+
     /** The gauges that follow the engine's state. */
     public void follow(Supplier<EngineFacts> engine) {
         gauge("vllm:num_requests_running", "Sequences in the batch", engine, EngineFacts::running);
