@@ -119,6 +119,7 @@ class FlagsTest {
         "'--speculative-config={\"num_speculative_tokens\":0}', 1 to 64",
         "'--speculative-config={\"num_speculative_tokens\":1.5}', 1 to 64",
         "'--speculative-config={\"prompt_lookup_min\":3,\"prompt_lookup_max\":2}', 3 to 32",
+        "--tensor-parallel-size=0, 1 to 64",
         "--batching=padded, continuous",
         "--gpu-memory-utilization=0, at most 1",
         "--gpu-memory-utilization=90%, at most 1",

@@ -5,7 +5,7 @@ import dev.quire.server.QuireServer;
 import java.util.Map;
 import java.util.stream.Stream;
 
-/** A whole server in this process on a free port, with the real default model. */
+/** A whole server in this process on a free port, with the real default model or another. */
 final class RunningServer implements AutoCloseable {
     private final QuireServer server;
 
@@ -13,12 +13,17 @@ final class RunningServer implements AutoCloseable {
         this.server = server;
     }
 
-    /** Starts a server with the given flags and waits until it takes requests. */
+    /** Starts a server for the default model with the given flags and waits until it takes requests. */
     static RunningServer start(String... flags) throws Exception {
         String model = System.getProperty("quire.test.model", "");
         if (model.isEmpty()) {
             throw new IllegalStateException("set -Dquire.test.model to the default model's file, or run ./quire test");
         }
+        return of(model, flags);
+    }
+
+    /** The same for the model of a file or folder. */
+    static RunningServer of(String model, String... flags) throws Exception {
         String[] all = Stream.concat(Stream.of("--model", model, "--port", "0"), Stream.of(flags))
                 .toArray(String[]::new);
         QuireServer server = switch (Flags.parse(Map.of(), all)) {
