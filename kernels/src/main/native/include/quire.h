@@ -64,8 +64,8 @@ int qr_device_close(qr_dev dev);                                /* ends the thre
    sizes with collectives of the same shapes, each in a thread of its own.
    qr_group_abort ends a group of which one rank cannot go on: whoever waits in a collective, or will, goes on at once with
    unspecified numbers, and qr_wait and qr_submit are QR_FAULT on all ranks from then on. Any thread may call it, on any
-   rank, also while lists run. Closing a rank does the same to the others. Memory of a rank is freed, and a rank closed,
-   when no rank runs a list. */
+   rank, also while lists run. Closing a rank does the same to the others. Memory of a rank is freed when no rank
+   runs a list. */
 #define QR_MAX_RANKS 64
 int qr_group_open(const QrDeviceOpts* opts, int32_t ranks, qr_dev* out);
 int qr_group_abort(qr_dev dev);
