@@ -29,7 +29,7 @@ if [ -z "$shim" ] && ! command -v "${NVCC%% *}" >/dev/null 2>&1; then
   exit 1
 fi
 
-# Checks, file formats, the sampler and its threads are the CPU library's own objects.
+# Checks, file formats and threads are the CPU library's own objects.
 sh "$here/../build.sh" "$objects/cpu" "$objects/cpu"
 
 cd "$here" # so that a path with spaces is never in a list of words
@@ -68,7 +68,7 @@ done | xargs -P "${JOBS:-$(nproc)}" -I{} sh -c "
   $compile -c \$source -o \"\$object.tmp\" && mv \"\$object.tmp\" \"\$object\""
 
 linked=
-for name in check error format machine pack sample threads; do linked="$linked cpu/$name.o"; done
+for name in check error format machine pack threads; do linked="$linked cpu/$name.o"; done
 for source in *.cu host/*.cu; do linked="$linked $(basename "$source" .cu).o"; done
 cd "$objects"
 linked="$linked $(ls cpu/kernels_*.o | tr '\n' ' ')"

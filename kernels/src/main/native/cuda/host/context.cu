@@ -118,12 +118,10 @@ int Context::reserve(const QrOp* ops, int32_t n, const QrStep& step) {
 int Context::enqueue_step(const QrStep& step) {
   int status = place(step);
   if (status != QR_OK) return status;
-  const bool greedy = Drawing::greedy(program_, step);
   const Rank rank = {group_.get(), gpu_};
-  status = graphs_.run(step_.arrays(), greedy, stream_,
-                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, rank, greedy, stream_); });
-  if (status == QR_OK) status = drawing_.start(program_, step, workspace_, greedy, stream_);
-  return status;
+  status = graphs_.run(step_.arrays(), stream_,
+                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, rank, stream_); });
+  return status == QR_OK ? outcome_.start(step, step_.arrays(), workspace_.outcome, stream_) : status;
 }
 
 int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
@@ -143,9 +141,8 @@ int Context::wait() {
   running_ = false;
   int status = synchronise("the list");
   if (status == QR_OK && group_ != nullptr) status = group_->whole(gpu_);
-  if (status != QR_OK) return status;
-  drawing_.finish(pool_);
-  return QR_OK;
+  if (status == QR_OK) outcome_.finish();
+  return status;
 }
 
 }  // namespace quire::cuda

@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
-#include "draw.h"
 #include "graph.h"
 #include "group.h"
+#include "outcome.h"
+#include "run.h"
+#include "threads.h"
 #include "weights.h"
 
 namespace quire::cuda {
@@ -51,7 +53,7 @@ class Context {
   Workspace workspace_;
   CublasLt lt_;
   Graphs graphs_;
-  Drawing drawing_;
+  Outcome outcome_;
 
   /// Checks the step against the list, which becomes the device's.
   int check(const QrOp* ops, int32_t n, const QrStep& step);

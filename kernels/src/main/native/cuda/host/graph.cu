@@ -5,7 +5,7 @@ namespace quire::cuda {
 #ifdef QR_SHIM
 
 bool Graphs::wanted(const StepArrays&) { return false; }
-int Graphs::run(const StepArrays&, bool, cudaStream_t, const std::function<int()>& enqueue) { return enqueue(); }
+int Graphs::run(const StepArrays&, cudaStream_t, const std::function<int()>& enqueue) { return enqueue(); }
 void Graphs::clear() {}
 
 #else
@@ -16,8 +16,8 @@ constexpr int kMostSequences = 256;
 constexpr size_t kMostGraphs = 512;
 
 /// All that the launches depend on beside the list and the addresses of the buffers.
-std::vector<int32_t> shape_of(const StepArrays& step, bool greedy) {
-  std::vector<int32_t> shape = {step.tokens, step.sequences, step.logits, step.table_stride, greedy};
+std::vector<int32_t> shape_of(const StepArrays& step) {
+  std::vector<int32_t> shape = {step.tokens, step.sequences, step.logits, step.table_stride, step.samples, step.sample_kinds};
   for (const StepPlan& plan : step.plans) {
     shape.insert(shape.end(), {plan.capacity.decode, plan.capacity.prefill, plan.capacity.merges});
   }
@@ -44,9 +44,9 @@ cudaGraphExec_t Graphs::capture(cudaStream_t stream, const std::function<int()>&
   return executable;
 }
 
-int Graphs::run(const StepArrays& step, bool greedy, cudaStream_t stream, const std::function<int()>& enqueue) {
+int Graphs::run(const StepArrays& step, cudaStream_t stream, const std::function<int()>& enqueue) {
   if (!usable_ || !wanted(step)) return enqueue();
-  const std::vector<int32_t> shape = shape_of(step, greedy);
+  const std::vector<int32_t> shape = shape_of(step);
   auto known = known_.find(shape);
   if (known == known_.end()) {
     if (known_.size() >= kMostGraphs) clear();

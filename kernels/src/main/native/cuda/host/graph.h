@@ -20,7 +20,7 @@ class Graphs {
   static bool wanted(const StepArrays& step);
   /// Runs what `enqueue` puts on the stream: by the graph of this shape, which is captured at its first step. Where
   /// capturing fails, as it is.
-  int run(const StepArrays& step, bool greedy, cudaStream_t stream, const std::function<int()>& enqueue);
+  int run(const StepArrays& step, cudaStream_t stream, const std::function<int()>& enqueue);
   /// When addresses or the list have changed.
   void clear();
 

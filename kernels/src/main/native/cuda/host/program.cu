@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "check.h"
+#include "sample.h"
 #include "status.h"
 #include "weights.h"
 
@@ -60,6 +61,7 @@ int check_supported(int index, const Operation& op) {
     case QR_OP_ATTENTION: return check_cache(index, a.attention);
     case QR_OP_GATED: return in_vectors(index, "inner", a.gated.inner);
     case QR_OP_GATHER_ROWS: return in_vectors(index, "cols", a.gather_rows.cols);
+    case QR_OP_SAMPLE: return a.sample.vocab <= kMostVocab ? QR_OK : unsupported(index, "vocab", a.sample.vocab, "up to 2097152");
     default: return QR_OK;
   }
 }

@@ -26,7 +26,6 @@ struct Run {
   const Workspace& workspace;
   CublasLt& lt;
   const Rank& rank;
-  bool greedy;
   cudaStream_t stream;
 
   int rows(const Operation& op) const { return (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens; }
@@ -142,10 +141,25 @@ cudaError_t run_gated(const Run& run, const Operation& op) {
   return gated({at<bf16>(a.gate_up), at<bf16>(a.out), run.rows(op), a.inner, a.activation == QR_GELU_TANH}, run.stream);
 }
 
-cudaError_t run_greedy(const Run& run, const QrSample& a) {
-  if (!run.greedy) return cudaSuccess;
-  return greedy({at<float>(a.logits), run.workspace.tokens.at<int32_t>(), run.workspace.choices.at<uint64_t>(), run.step.logits, a.vocab, a.vocab},
-                run.stream);
+cudaError_t run_sample(const Run& run, const QrSample& a) {
+  const OutcomeLayout out(run.step.samples);
+  const DeviceBuffer& outcome = run.workspace.outcome;
+  SampleArgs args = {};
+  args.logits = at<float>(a.logits);
+  args.samples = run.step.sample;
+  args.entries = run.step.entries;
+  args.token = outcome.at<int32_t>(out.token);
+  args.logprob = outcome.at<float>(out.logprob);
+  args.top_token = outcome.at<int32_t>(out.top_token);
+  args.top_logprob = outcome.at<float>(out.top_logprob);
+  args.choices = run.workspace.choices.at<uint64_t>();
+  args.adjusted = run.workspace.adjusted.at<float>();
+  args.rows = run.step.logits;
+  args.vocab = a.vocab;
+  args.stride = a.vocab;
+  args.n = run.step.samples;
+  args.kinds = run.step.sample_kinds;
+  return sample(args, run.stream);
 }
 
 cudaError_t run_op(const Run& run, const Operation& op) {
@@ -163,7 +177,7 @@ cudaError_t run_op(const Run& run, const Operation& op) {
       const QrGatherRows& a = op.args.gather_rows;
       return gather_rows(at<bf16>(a.x), run.step.logits_row, at<bf16>(a.out), run.step.logits, a.cols, run.stream);
     }
-    default: return run_greedy(run, op.args.sample);
+    default: return run_sample(run, op.args.sample);
   }
 }
 
@@ -210,19 +224,20 @@ int Workspace::reserve(const Program& program, const StepArrays& step, int ranks
     out = std::max(out, rows * shape.head_dim);
     stats = std::max(stats, rows);
   }
-  const int vocab = program.sample() == nullptr ? 0 : program.sample()->vocab;
+  const SampleWorkspace sampling = sample_workspace(step.logits, program.sample() == nullptr ? 0 : program.sample()->vocab, step.samples);
   int status = slices.reserve(static_cast<uint64_t>(floats) * sizeof(float), grew);
   if (status == QR_OK) status = partial_out.reserve(static_cast<uint64_t>(out) * sizeof(float), grew);
   if (status == QR_OK) status = partial_stats.reserve(static_cast<uint64_t>(stats) * sizeof(float2), grew);
-  if (status == QR_OK) status = choices.reserve(static_cast<uint64_t>(greedy_workspace(step.logits, vocab)) * sizeof(uint64_t), grew);
+  if (status == QR_OK) status = choices.reserve(static_cast<uint64_t>(sampling.choices) * sizeof(uint64_t), grew);
+  if (status == QR_OK) status = adjusted.reserve(static_cast<uint64_t>(sampling.adjusted) * sizeof(float), grew);
   if (status == QR_OK) status = gathered.reserve(static_cast<uint64_t>(columns) * sizeof(float), grew);
-  if (status == QR_OK) status = tokens.reserve(static_cast<uint64_t>(step.logits) * sizeof(int32_t), grew);
+  if (status == QR_OK) status = outcome.reserve(OutcomeLayout(step.samples).bytes, grew);
   return status;
 }
 
 int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, const Rank& rank,
-            bool greedy, cudaStream_t stream) {
-  const Run run = {program, step, workspace, lt, rank, greedy, stream};
+            cudaStream_t stream) {
+  const Run run = {program, step, workspace, lt, rank, stream};
   const std::vector<Operation>& list = program.operations();
   for (size_t i = 0; i < list.size(); i++) {
     if (list[i].opcode == QR_OP_ALL_REDUCE || list[i].opcode == QR_OP_ALL_GATHER) {

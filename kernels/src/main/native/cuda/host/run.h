@@ -4,6 +4,7 @@
 
 #include "cublaslt.h"
 #include "group.h"
+#include "outcome.h"
 #include "step.h"
 
 namespace quire::cuda {
@@ -12,9 +13,9 @@ namespace quire::cuda {
 struct Workspace {
   DeviceBuffer slices;         // of products
   DeviceBuffer partial_out, partial_stats;  // of attention
-  DeviceBuffer choices;        // of greedy
-  DeviceBuffer tokens;         // [R] that greedy chose
-  DeviceBuffer gathered;       // [ranks, R, cols] of an ALL_GATHER
+  DeviceBuffer choices, adjusted;           // of sampling
+  DeviceBuffer outcome;                     // what was sampled, as OutcomeLayout
+  DeviceBuffer gathered;                    // [ranks, R, cols] of an ALL_GATHER
 
   int reserve(const Program& program, const StepArrays& step, int ranks, bool* grew);
 };
@@ -25,8 +26,8 @@ struct Rank {
   int index;
 };
 
-/// `greedy`: the operation SAMPLE puts the largest logit's token of each row into workspace.tokens.
-int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, const Rank& rank, bool greedy,
+/// The operation SAMPLE leaves its results in workspace.outcome.
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, const Rank& rank,
             cudaStream_t stream);
 
 }  // namespace quire::cuda

@@ -1,6 +1,7 @@
 #include "step.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace quire::cuda {
 namespace {
@@ -74,11 +75,33 @@ void StepBuffer::plan(const Program& program, const QrStep& step) {
   }
 }
 
+void StepBuffer::gather_samples(const Program& program, const QrStep& step) {
+  samples_.clear();
+  entries_.clear();
+  arrays_.sample_kinds = 0;
+  if (program.sample() == nullptr) return;
+  samples_.assign(step.samples, step.samples + step.n_samples);
+  int32_t biases = 0, counts = 0;
+  for (const QrSampleRow& s : samples_) {
+    biases = std::max(biases, s.bias_end);
+    counts = std::max(counts, s.count_end);
+    arrays_.sample_kinds |= sample_kinds(s);
+  }
+  entries_.reserve(static_cast<size_t>(biases) + static_cast<size_t>(counts));
+  for (int32_t i = 0; i < biases; i++) entries_.push_back({step.bias_token[i], std::bit_cast<uint32_t>(step.bias_value[i])});
+  for (int32_t i = 0; i < counts; i++) entries_.push_back({step.count_token[i], static_cast<uint32_t>(step.count_output[i])});
+  for (QrSampleRow& s : samples_) {
+    s.count_begin += biases;
+    s.count_end += biases;
+  }
+}
+
 int StepBuffer::reserve(const QrStep& step, bool* grew) {
   const size_t T = static_cast<size_t>(step.n_tokens), B = static_cast<size_t>(step.n_seqs);
   uint64_t bytes = 3 * aligned(4 * T) + aligned(4 * (B + 1)) + aligned(4 * B) +
                    aligned(4 * B * static_cast<size_t>(arrays_.table_stride)) +
-                   aligned(4 * static_cast<size_t>(step.n_logits)) + aligned(8 * static_cast<size_t>(step.n_copies));
+                   aligned(4 * static_cast<size_t>(step.n_logits)) + aligned(8 * static_cast<size_t>(step.n_copies)) +
+                   aligned(samples_.size() * sizeof(QrSampleRow)) + aligned(entries_.size() * sizeof(SampleEntry));
   for (const AttentionPlan& p : plans_) {
     bytes += aligned(capacity_of(p.decode.size()) * sizeof(AttentionItem)) +
              aligned(capacity_of(p.prefill.size()) * sizeof(AttentionItem)) +
@@ -90,6 +113,7 @@ int StepBuffer::reserve(const QrStep& step, bool* grew) {
 
 int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t stream, bool* grew) {
   plan(program, step);
+  gather_samples(program, step);
   const int status = reserve(step, grew);
   if (status != QR_OK) return status;
   const size_t T = static_cast<size_t>(step.n_tokens), B = static_cast<size_t>(step.n_seqs);
@@ -100,6 +124,7 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
   a.sequences = step.n_seqs;
   a.logits = step.n_logits;
   a.copies = step.n_copies;
+  a.samples = static_cast<int32_t>(samples_.size());
   a.chained = chained(step);
   a.token = put(step.token, T, T);
   a.position = put(step.position, T, T);
@@ -109,6 +134,7 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
   a.block_table = put_table(step);
   a.logits_row = put(step.logits_row, R, R);
   a.pairs = put(step.copies, C, C);
+  a.sample = put(samples_.data(), samples_.size(), samples_.size());
   a.plans.clear();
   for (const AttentionPlan& p : plans_) {
     const AttentionCounts counts = {static_cast<int32_t>(p.decode.size()), static_cast<int32_t>(p.prefill.size()),
@@ -125,6 +151,7 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
     plan.slots = p.slots;
     a.plans.push_back(plan);
   }
+  a.entries = put(entries_.data(), entries_.size(), entries_.size());  // last: their number is no part of a graph's shape
   if (used_ == 0) return QR_OK;
   return checked(cudaMemcpyAsync(device_.at<void>(), host_.at<void>(), used_, cudaMemcpyHostToDevice, stream), "copy of a step");
 }

@@ -1,9 +1,10 @@
-// A step on the device: its arrays and the attention's lists, through one pinned buffer and one copy.
+// A step on the device: its arrays, its samples and the attention's lists, through one pinned buffer and one copy.
 #ifndef QUIRE_CUDA_STEP_H
 #define QUIRE_CUDA_STEP_H
 
 #include "memory.h"
 #include "program.h"
+#include "sample.h"
 
 namespace quire::cuda {
 
@@ -17,9 +18,12 @@ struct StepPlan {
 };
 
 struct StepArrays {
-  int32_t tokens, sequences, logits, copies, table_stride;
+  int32_t tokens, sequences, logits, copies, table_stride, samples;
+  int32_t sample_kinds;  // of all samples
   bool chained;  // a pair of blocks begins where another ends: they are copied one after the other
   const int32_t *token, *position, *slot, *query_start, *length, *block_table, *logits_row, *pairs;
+  const QrSampleRow* sample;    // their ranges into entries
+  const SampleEntry* entries;
   std::vector<StepPlan> plans;
 };
 
@@ -36,9 +40,12 @@ class StepBuffer {
   std::vector<AttentionSpan> spans_;
   std::vector<AttentionPlan> plans_;
   std::vector<int32_t> lengths_;
+  std::vector<QrSampleRow> samples_;
+  std::vector<SampleEntry> entries_;  // biases, then counts
   uint64_t used_ = 0;
 
   void plan(const Program& program, const QrStep& step);
+  void gather_samples(const Program& program, const QrStep& step);
   int reserve(const QrStep& step, bool* grew);
   template <class T>
   const T* put(const T* values, size_t n, size_t capacity);

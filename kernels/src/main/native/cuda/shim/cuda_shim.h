@@ -369,6 +369,21 @@ template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   return shim::shuffle(value, shim::lane() ^ static_cast<unsigned>(mask));
 }
+template <class T>
+T __shfl_up_sync(unsigned, T value, unsigned by) {
+  return shim::shuffle(value, shim::lane() < by ? shim::lane() : shim::lane() - by);
+}
+template <class T>
+T __shfl_sync(unsigned, T value, int source) {
+  return shim::shuffle(value, static_cast<unsigned>(source));
+}
+template <class T>
+T atomicAdd(T* at, T value) {  // threads take turns only where they wait
+  const T before = *at;
+  *at += value;
+  return before;
+}
+inline float __fmul_rn(float a, float b) { return a * b; }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 using std::max;
 using std::min;

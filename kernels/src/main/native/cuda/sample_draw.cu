@@ -1,0 +1,73 @@
+// Draws: min_p, top_k and top_p as one lowest choice, then the inverse of the cumulative sum in order of token. One block
+// per sample.
+#include "../cpu/philox.h"
+#include "sample_row.cuh"
+
+namespace quire::cuda {
+namespace {
+
+/// The first token at which the cumulative sum of what is not below `cut` exceeds `uniform` of its total: 32 ranges at a
+/// time, each summed by a warp, of which one is cut on. The same in every thread of the first warp.
+__device__ __forceinline__ int invert(RowShared* shared, const float* x, int vocab, uint64_t cut, const Weigh& weigh, float uniform) {
+  const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
+  auto weight = [&](int i, float logit) { return choice_key(logit, i) < cut ? 0 : weigh(logit); };
+  int from = 0, to = vocab, range = 0;
+  uint64_t point = 0;
+  do {
+    const bool whole = range == 0;
+    range = ceil_div(ceil_div(to - from, kRowWarps), kWarpSize) * kWarpSize;
+    uint64_t sum = 0;
+    for_row(x, min(to, from + warp * range), min(to, from + (warp + 1) * range), lane, kWarpSize,
+            [&](int i, float logit) { sum += weight(i, logit); });
+    sum = warp_sum(sum);
+    __syncthreads();
+    if (lane == 0) shared->warps[warp] = sum;
+    __syncthreads();
+    const uint64_t own = shared->warps[lane], reached = warp_sum_up(own), total = __shfl_sync(kAllLanes, reached, kWarpSize - 1);
+    if (whole) {
+      const uint64_t steps = static_cast<uint64_t>(uniform * 0x1p24f);  // the whole part of total * steps / 2^24, exactly
+      point = ((total >> 32) * steps << 8) + ((total & 0xffffffffu) * steps >> 24);
+    }
+    const int chosen = static_cast<int>(warp_sum(static_cast<uint64_t>(reached <= point)));
+    point -= __shfl_sync(kAllLanes, reached - own, chosen);
+    from += chosen * range;
+    to = min(to, from + range);
+  } while (range > kWarpSize);
+  const uint64_t reached = warp_sum_up(from + lane < to ? weight(from + lane, x[from + lane]) : 0);
+  return from + static_cast<int>(warp_sum(static_cast<uint64_t>(reached <= point)));
+}
+
+__global__ void __launch_bounds__(kRowThreads) draw_kernel(SampleArgs a, int first) {
+  start_after_previous();
+  DYN_SMEM(RowShared, shared);
+  const int s = first + blockIdx.x;
+  const QrSampleRow& row = a.samples[s];
+  if (!drawn(row) || chosen_token(best_of_sample(a, s)) < 0) return;
+  const bool copied = adjusted(row);
+  const float* x = copied ? adjusted_of_place(a, blockIdx.x) : a.logits + static_cast<int64_t>(row.row) * a.stride;
+  const uint64_t best = copied ? best_of_pieces(choices_of_place(a, blockIdx.x), a.vocab) : best_of_sample(a, s);
+  int token = chosen_token(best);
+  if (token >= 0 && row.temperature > 0) {
+    const Weigh weigh = {logit_of(best), row.temperature, min(row.min_p, 1.0f)};
+    uint64_t cut = 0;
+    if (row.top_k > 0 && row.top_k < a.vocab) {
+      const uint64_t k = static_cast<uint64_t>(row.top_k);
+      cut = cut_at(shared, x, a.vocab, cut, CountOne(), [k](uint64_t) { return k; });
+    }
+    if (row.top_p < 1) {
+      const double p = row.top_p;
+      cut = cut_at(shared, x, a.vocab, cut, weigh,
+                   [p](uint64_t sum) { return max(uint64_t{1}, static_cast<uint64_t>(ceil(p * static_cast<double>(sum)))); });
+    }
+    token = invert(shared, x, a.vocab, cut, weigh, philox_uniform(row.seed, row.position, row.stream));
+  }
+  if (threadIdx.x == 0) a.token[s] = token;
+}
+
+}  // namespace
+
+void launch_draw(const SampleArgs& args, int first, int n, cudaStream_t stream) {
+  LAUNCH(draw_kernel, n, kRowThreads, sizeof(RowShared), stream, args, first);
+}
+
+}  // namespace quire::cuda
