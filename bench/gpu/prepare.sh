@@ -54,7 +54,7 @@ kernels=$(for source in "$native"/cuda/*.cu; do echo "$objects/$(basename "$sour
 "$NVCC" -cudart=static -o "$kit/bin/cases" "$objects"/own/*.cpp.o $kernels -ldl
 # shellcheck disable=SC2086
 "$NVCC" -cudart=static -o "$kit/bin/bench" "$objects"/own/*.cu.o $kernels -ldl
-${CXX:-g++} -std=c++20 -O1 -I"$native/include" "$native"/tests/cuda/library/*.cpp "$native/tests/harness.cpp" "$native/tests/gguf_types.cpp" \
+${CXX:-g++} -std=c++20 -O1 -I"$native/include" "$native"/tests/cuda/library/*.cpp "$native/tests/harness.cpp" "$native/tests/gguf_types.cpp" "$native/tests/sample_cases.cpp" \
   -L"$kit/bin" -lquire_cuda -Wl,-rpath,'$ORIGIN' -static-libstdc++ -static-libgcc -ldl -pthread -o "$kit/bin/library"
 cp "$objects/cpu/libquire_cpu.so" "$kit/bin/"
 step "cases, bench, library"

@@ -74,6 +74,7 @@ const std::vector<Setup>& setups() {
       found.push_back({isa, 1});
       found.push_back({isa, 2});
     }
+    if (found.empty()) found = {{QR_ISA_AUTO, 1}, {QR_ISA_AUTO, 2}};
     return found;
   }();
   return all;

@@ -36,7 +36,7 @@ class Rig {
   int run(int opcode, int flags, const void* args, const QrStep& step);
 };
 
-/// Levels that this machine has, with one and two threads.
+/// Levels that this machine has, or the one that a library without levels has, with one and two threads.
 struct Setup {
   int isa, threads;
 };
@@ -95,7 +95,8 @@ void linear_cases();
 void row_cases();
 void rope_cases();
 void attention_cases();
-void sample_cases();
+/// `draws` of each distribution.
+void sample_cases(int draws);
 void fuse_cases();
 void boundary_cases();
 void group_cases();

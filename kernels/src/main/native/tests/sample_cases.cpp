@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "../cpu/philox.h"
 #include "harness.h"
+#include "sample_reference.h"
 
 namespace conformance {
 namespace {
@@ -20,9 +20,13 @@ QrSampleRow draw(float temperature, uint64_t seed, uint32_t position) {
   return row;
 }
 
-void run(Rig& rig, StepData& step, Floats& logits, int vocab) {
-  const QrSample op = {logits.address(), vocab, 0};
+/// The logits of all rows in the device's memory.
+void run(Rig& rig, StepData& step, const std::vector<float>& logits, int vocab) {
+  QrSample op = {0, vocab, 0};
+  const uint64_t bytes = logits.size() * sizeof(float);
+  check(qr_alloc(rig.device, bytes, &op.logits) == QR_OK && qr_write(rig.device, op.logits, logits.data(), bytes) == QR_OK, "logits are there");
   check(rig.run(QR_OP_SAMPLE, 0, &op, step.view()) == QR_OK, "sample runs");
+  check(qr_free(rig.device, op.logits, bytes) == QR_OK, "logits are given back");
 }
 
 std::vector<double> probabilities(const std::vector<float>& logits, double temperature) {
@@ -37,47 +41,25 @@ std::vector<double> probabilities(const std::vector<float>& logits, double tempe
   return p;
 }
 
-std::vector<int> best_first(const std::vector<float>& logits) {
-  std::vector<int> order;
-  for (size_t i = 0; i < logits.size(); i++) order.push_back(static_cast<int>(i));
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
-  return order;
-}
-
 /// The tokens that min_p, top_k and top_p leave, with their renormalised probabilities.
 std::vector<double> filtered(const std::vector<float>& logits, const QrSampleRow& row) {
-  std::vector<double> p = probabilities(logits, row.temperature), kept(p.size());
-  const std::vector<int> order = best_first(logits);
-  const double top = p[static_cast<size_t>(order[0])];
-  const size_t k = row.top_k > 0 ? static_cast<size_t>(row.top_k) : order.size();
-  double total = 0, reached = 0, sum = 0;
-  std::vector<int> candidates;
-  for (size_t i = 0; i < std::min(k, order.size()); i++) {
-    if (p[static_cast<size_t>(order[i])] >= row.min_p * top) candidates.push_back(order[i]);
-  }
-  for (int token : candidates) total += p[static_cast<size_t>(token)];
-  for (int token : candidates) {
-    if (reached >= row.top_p * total) break;
-    reached += kept[static_cast<size_t>(token)] = p[static_cast<size_t>(token)];
-  }
-  for (double value : kept) sum += value;
+  std::vector<double> kept = kept_weights(logits, row, row.top_p, row.min_p);
+  const double sum = std::accumulate(kept.begin(), kept.end(), 0.0);
   for (double& value : kept) value /= sum;
   return kept;
 }
 
 /// Draws many times with running positions and compares the counts with the distribution.
-void distribution(const std::vector<float>& logits, const QrSampleRow& row, const char* name) {
-  constexpr int draws = 4000;
+void distribution(int draws, const std::vector<float>& logits, const QrSampleRow& row, const char* name) {
   const std::vector<double> p = filtered(logits, row);
   Rig rig(QR_ISA_AUTO, 2);
-  Floats data(logits);
   StepData step = StepData::rows(1);
   for (int i = 0; i < draws; i++) {
     QrSampleRow one = row;
     one.position = static_cast<uint32_t>(i);
     step.samples.push_back(one);
   }
-  run(rig, step, data, static_cast<int>(logits.size()));
+  run(rig, step, logits, static_cast<int>(logits.size()));
   std::vector<int> counts(logits.size());
   bool allowed = true;
   for (int i = 0; i < draws; i++) {
@@ -104,37 +86,37 @@ void distribution(const std::vector<float>& logits, const QrSampleRow& row, cons
   check(chi < freedom + 4.5 * sqrt(2.0 * freedom + 1) + 5, "%s: chi-square %.1f with %d degrees", name, chi, freedom);
 }
 
-void distributions() {
+void distributions(int draws) {
   Random random(11);
   std::vector<float> logits = random.normals(3000);
   for (float& logit : logits) logit *= 3;
-  distribution(logits, draw(1.0f, 42, 0), "plain");
-  distribution(logits, draw(0.7f, 43, 0), "temperature 0.7");
+  distribution(draws, logits, draw(1.0f, 42, 0), "plain");
+  distribution(draws, logits, draw(0.7f, 43, 0), "temperature 0.7");
   QrSampleRow row = draw(1.5f, 44, 0);
   row.top_k = 20;
-  distribution(logits, row, "top_k");
+  distribution(draws, logits, row, "top_k");
   row.top_k = 0;
   row.top_p = 0.8f;
-  distribution(logits, row, "top_p");
+  distribution(draws, logits, row, "top_p");
   row.top_p = 0.9999f;
-  distribution(logits, row, "top_p that leaves many");
+  distribution(draws, logits, row, "top_p that leaves many");
   row.top_p = 1.0f;
   row.min_p = 0.05f;
-  distribution(logits, row, "min_p");
+  distribution(draws, logits, row, "min_p");
   row.top_k = 100;
   row.top_p = 0.9f;
   row.min_p = 0.01f;
-  distribution(logits, row, "all filters");
+  distribution(draws, logits, row, "all filters");
   logits.assign(200, 0.0f);  // ties everywhere
   row.min_p = 0;
   row.top_p = 1;
-  distribution(logits, row, "top_k with ties");
+  distribution(draws, logits, row, "top_k with ties");
   row.top_k = 0;
   row.top_p = 0.5025f;
-  distribution(logits, row, "top_p with ties");
+  distribution(draws, logits, row, "top_p with ties");
   row = draw(1e-30f, 45, 0);
   logits[7] = 1e-3f;
-  distribution(logits, row, "tiny temperature");
+  distribution(draws, logits, row, "tiny temperature");
 }
 
 /// Every level and thread count draws the same tokens from the same seeds.
@@ -144,7 +126,6 @@ void same_everywhere() {
   std::vector<int32_t> first;
   for (const Setup& setup : setups()) {
     Rig rig(setup.isa, setup.threads);
-    Floats data(logits);
     StepData step = StepData::rows(1);
     for (uint32_t i = 0; i < 200; i++) {
       QrSampleRow row = draw(0.5f + 0.01f * static_cast<float>(i), 1000 + i, i);
@@ -154,7 +135,7 @@ void same_everywhere() {
       row.logprobs = 5;
       step.samples.push_back(row);
     }
-    run(rig, step, data, 5000);
+    run(rig, step, logits, 5000);
     step.out_token.insert(step.out_token.end(), step.out_top_token.begin(), step.out_top_token.end());
     if (first.empty()) first = step.out_token;
     check(first == step.out_token, "the same draws on %s", rig.label.c_str());
@@ -169,10 +150,9 @@ void greedy_choices() {
     logits[static_cast<size_t>(vocab - 1)] = logits[static_cast<size_t>(tie)] = 9.0f;
     for (const Setup& setup : setups()) {
       Rig rig(setup.isa, setup.threads);
-      Floats data(logits);
       StepData step = StepData::rows(1);
       step.samples.push_back(greedy());
-      run(rig, step, data, vocab);
+      run(rig, step, logits, vocab);
       check(step.out_token[0] == tie, "lowest id of a tie, vocabulary %d on %s", vocab, rig.label.c_str());
       check(step.out_logprob[0] == 0, "no log-probability where none is wanted");
     }
@@ -188,7 +168,6 @@ void not_finite() {
     for (size_t i = 200; i < 300; i++) logits[i] = -HUGE_VALF;
     logits[300 + 50] = -HUGE_VALF;
     logits[400 + 17] = -NAN;
-    Floats data(logits);
     StepData step = StepData::rows(6);
     for (int i = 0; i < 12; i++) {
       QrSampleRow row = i < 6 ? greedy() : draw(1.0f, 1, 1);
@@ -201,7 +180,7 @@ void not_finite() {
       step.bias_value.push_back(-HUGE_VALF);
     }
     for (size_t i : {5u, 11u}) step.samples[i].bias_end = 100;
-    run(rig, step, data, 100);
+    run(rig, step, logits, 100);
     bool ok = true;
     for (size_t i = 0; i < 12; i++) ok = ok && (step.out_token[i] >= 0) == (i % 6 == 3);
     check(ok, "rows that are not finite, or all forbidden, give -1 (%s)", rig.label.c_str());
@@ -210,7 +189,7 @@ void not_finite() {
 
 void penalties_and_bias() {
   Rig rig(QR_ISA_AUTO, 2);
-  Floats data(std::vector<float>{2.0f, 1.9f, 1.8f, -1.0f, 1.7f});
+  const std::vector<float> logits = {2.0f, 1.9f, 1.8f, -1.0f, 1.7f};
   StepData step = StepData::rows(1);
   step.count_token = {0, 1, 3};
   step.count_output = {0, 2, 1};
@@ -237,12 +216,12 @@ void penalties_and_bias() {
   step.samples.push_back(row);
   row.target = 3;
   step.samples.push_back(row);
-  run(rig, step, data, 5);
+  run(rig, step, logits, 5);
   const std::vector<int32_t> wanted = {1, 0, 0, 3, 0, 3};
   for (size_t i = 0; i < wanted.size(); i++) {
     check(step.out_token[i] == wanted[i], "penalties and bias: sample %d is %d", static_cast<int>(i), step.out_token[i]);
   }
-  const std::vector<double> p = probabilities({2.0f, 1.9f, 1.8f, -1.0f, 1.7f}, 1);
+  const std::vector<double> p = probabilities(logits, 1);
   check(fabs(step.out_logprob[5] - log(p[3])) < 1e-6, "log-probability of a target is of the raw logits");
   for (size_t i = 0; i < 3; i++) {
     check(step.out_top_token[4 * QR_MAX_LOGPROBS + i] == static_cast<int32_t>(i) &&
@@ -256,13 +235,12 @@ void best_of_many() {
   std::vector<float> logits = random.normals(4000);
   for (float& logit : logits) logit = roundf(logit * 20) / 20;  // many ties
   const std::vector<int> order = best_first(logits);
-  Floats data(logits);
   Rig rig(QR_ISA_AUTO, 1);
   StepData step = StepData::rows(1);
   QrSampleRow row = greedy();
   row.logprobs = 20;
   step.samples.push_back(row);
-  run(rig, step, data, 4000);
+  run(rig, step, logits, 4000);
   check(std::equal(order.begin(), order.begin() + 20, step.out_top_token.begin()), "twenty best in order, ties by id");
 }
 
@@ -282,14 +260,14 @@ void philox() {
 
 }  // namespace
 
-void sample_cases() {
+void sample_cases(int draws) {
   philox();
   greedy_choices();
   penalties_and_bias();
   best_of_many();
   not_finite();
   same_everywhere();
-  distributions();
+  distributions(draws);
 }
 
 }  // namespace conformance

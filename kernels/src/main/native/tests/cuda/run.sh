@@ -30,7 +30,7 @@ build() { # name, flags...
 # The library through its C interface; its objects are the Java tests' too.
 shim=$output/../cuda-shim
 sh "$here/../../cuda/build.sh" --shim "$shim/objects" "$shim"
-$CXX -std=c++20 -O1 -Wall -Wextra -I"$here/../../include" "$here"/library/*.cpp "$here"/../harness.cpp "$here"/../gguf_types.cpp \
+$CXX -std=c++20 -O1 -Wall -Wextra -I"$here/../../include" "$here"/library/*.cpp "$here"/../harness.cpp "$here"/../gguf_types.cpp "$here"/../sample_cases.cpp \
   -L"$shim" -lquire_cuda_shim -Wl,-rpath,"$(cd "$shim" && pwd)" -ldl -pthread -o "$output/library"
 echo "cuda library: $(QR_NCCL="$shim/libnccl_shim.so" "$output/library" "$shim/objects/cpu/libquire_cpu.so")"
 

@@ -2,8 +2,11 @@
 // computes is compared with sums in double, and its samples with the CPU library's: main <path of libquire_cpu.so>
 #include <dlfcn.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../../sample_reference.h"
 #include "device.h"
 
 namespace conformance {
@@ -123,6 +126,12 @@ StepData sampled_step(bool greedy) {
   return step;
 }
 
+bool close(const std::vector<float>& a, const std::vector<float>& b) {
+  double most = 0;
+  for (size_t i = 0; i < a.size(); i++) most = worse(most, fabs(static_cast<double>(a[i]) - b[i]));
+  return most <= 2e-6;
+}
+
 void sample_cases_of(Rig& rig, const CpuLibrary& cpu) {
   Random random(12);
   for (int vocab : {1000, 1003}) {
@@ -133,10 +142,41 @@ void sample_cases_of(Rig& rig, const CpuLibrary& cpu) {
       const QrSample op = {on_device.address(), vocab, 0}, host = {reinterpret_cast<uint64_t>(logits.data()), vocab, 0};
       check(rig.run(QR_OP_SAMPLE, 0, &op, mine.view()) == QR_OK, "sample runs");
       check(cpu.run(QR_OP_SAMPLE, &host, theirs.view()) == QR_OK, "sample runs on the CPU");
-      check(mine.out_token == theirs.out_token && mine.out_logprob == theirs.out_logprob, "samples of %d are the CPU's", vocab);
-      check(mine.out_top_token == theirs.out_top_token && mine.out_top_logprob == theirs.out_top_logprob, "best of %d are the CPU's", vocab);
+      check(mine.out_token == theirs.out_token && close(mine.out_logprob, theirs.out_logprob), "samples of %d are the CPU's", vocab);
+      check(mine.out_top_token == theirs.out_top_token && close(mine.out_top_logprob, theirs.out_top_logprob), "best of %d are the CPU's", vocab);
     }
   }
+}
+
+/// Both libraries draw the same token, or the uniform number lies on a boundary, within 1e-6.
+void draws_agree(Rig& rig, const CpuLibrary& cpu, int vocab, int draws) {
+  Random random(13);
+  std::vector<float> logits = random.normals(static_cast<size_t>(vocab));
+  for (float& logit : logits) logit *= 3;
+  Piece on_device(rig.device, logits);
+  StepData mine = StepData::rows(1);
+  for (int i = 0; i < draws; i++) {
+    QrSampleRow row = sample_row(0);
+    row.temperature = 0.5f + 0.25f * static_cast<float>(i % 5);
+    row.top_k = i % 3 == 0 ? 0 : 1 + random.below(i % 2 == 0 ? 50 : vocab);
+    row.top_p = i % 4 == 0 ? 1 : 0.05f + 0.0931f * static_cast<float>(i % 11);
+    row.min_p = i % 7 == 0 ? 0.01f * static_cast<float>(i % 13) : 0;
+    row.seed = static_cast<uint64_t>(i) << 30;
+    row.position = static_cast<uint32_t>(i);
+    mine.samples.push_back(row);
+  }
+  StepData theirs = mine;
+  const QrSample op = {on_device.address(), vocab, 0}, host = {reinterpret_cast<uint64_t>(logits.data()), vocab, 0};
+  check(rig.run(QR_OP_SAMPLE, 0, &op, mine.view()) == QR_OK && cpu.run(QR_OP_SAMPLE, &host, theirs.view()) == QR_OK, "both draw");
+  int others = 0;
+  for (size_t i = 0; i < static_cast<size_t>(draws); i++) {
+    if (mine.out_token[i] == theirs.out_token[i]) continue;
+    others++;
+    const double error = std::max(wrong_by(logits, mine.samples[i], mine.out_token[i]), wrong_by(logits, mine.samples[i], theirs.out_token[i]));
+    check(error <= 1e-6, "draw %d of %d: %d, on the CPU %d", static_cast<int>(i), vocab, mine.out_token[i], theirs.out_token[i]);
+  }
+  check(others <= draws / 500, "%d of %d draws of %d differ from the CPU's", others, draws, vocab);
+  if (getenv("VERBOSE") != nullptr) printf("%d of %d draws of %d differ from the CPU's\n", others, draws, vocab);
 }
 
 void refused(int status, int wanted, const char* part) {
@@ -160,6 +200,8 @@ void refusals(Rig& rig) {
   const QrStep step = data.view();
   const QrRmsNorm odd = {piece.address(), piece.address(), piece.address(), 12, 1e-5f};
   refused(rig.run(QR_OP_RMS_NORM, 0, &odd, step), QR_UNSUPPORTED, "multiples of 8");
+  const QrSample vast = {piece.address(), (1 << 21) + 1, 0};
+  refused(rig.run(QR_OP_SAMPLE, 0, &vast, step), QR_UNSUPPORTED, "up to 2097152");
   const QrAttention wide = {piece.address(), piece.address(), piece.address(), piece.address(), 1, 1, 64, QR_F32, 16, 0, 1, 0};
   refused(rig.run(QR_OP_ATTENTION, 0, &wide, step), QR_UNSUPPORTED, "BF16 cache");
   refused(rig.run(77, 0, &odd, step), QR_INVALID, "unknown opcode 77");
@@ -183,7 +225,11 @@ int main(int argc, char** argv) {
   {
     Rig rig(QR_ISA_AUTO, 2);
     weight_cases(rig);
-    sample_cases_of(rig, CpuLibrary(argv[1]));
+    const CpuLibrary cpu(argv[1]);
+    sample_cases_of(rig, cpu);
+    draws_agree(rig, cpu, 1003, 2000);
+    draws_agree(rig, cpu, 128256, 24);
+    sample_cases(250);
     model_case(rig);
     refusals(rig);
   }
