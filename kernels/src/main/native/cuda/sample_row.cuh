@@ -84,7 +84,7 @@ struct RowShared {
   uint2 sums[kDigits];  // of each digit, low and high half
   uint64_t warps[kRowWarps];
   uint64_t digit, rest, whole;
-  int32_t taken;
+  int32_t taken;  // by collect
 };
 
 /// The sum over a block, in every thread.
@@ -153,6 +153,19 @@ __device__ __forceinline__ uint64_t cut_at(RowShared* shared, const float* x, in
     if (rest == shared->whole) return max(prefix << shift, floor);
   }
   return prefix;
+}
+
+/// The k best choices of a row, in no order.
+__device__ __forceinline__ void collect(RowShared* shared, const float* x, int vocab, int k, uint64_t* best) {
+  const uint64_t goal = static_cast<uint64_t>(k);
+  const uint64_t cut = k == vocab ? 0 : cut_at(shared, x, vocab, 0, CountOne(), [goal](uint64_t) { return goal; });
+  if (threadIdx.x == 0) shared->taken = 0;
+  __syncthreads();
+  for_row(x, 0, vocab, threadIdx.x, kRowThreads, [&](int i, float logit) {
+    const uint64_t choice = choice_key(logit, i);
+    if (choice >= cut) best[atomicAdd(&shared->taken, 1)] = choice;
+  });
+  __syncthreads();
 }
 
 }  // namespace quire::cuda

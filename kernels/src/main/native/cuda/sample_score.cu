@@ -9,19 +9,6 @@ struct Shared {
   uint64_t best[QR_MAX_LOGPROBS];
 };
 
-/// Puts the n best choices into shared->best, in no order.
-__device__ __forceinline__ void collect(Shared* shared, const float* x, int vocab, int n) {
-  const uint64_t k = static_cast<uint64_t>(n);
-  const uint64_t cut = n == vocab ? 0 : cut_at(&shared->row, x, vocab, 0, CountOne(), [k](uint64_t) { return k; });
-  if (threadIdx.x == 0) shared->row.taken = 0;
-  __syncthreads();
-  for_row(x, 0, vocab, threadIdx.x, kRowThreads, [&](int i, float logit) {
-    const uint64_t choice = choice_key(logit, i);
-    if (choice >= cut) shared->best[atomicAdd(&shared->row.taken, 1)] = choice;
-  });
-  __syncthreads();
-}
-
 __global__ void __launch_bounds__(kRowThreads) score_kernel(SampleArgs a) {
   start_after_previous();
   DYN_SMEM(Shared, shared);
@@ -44,7 +31,7 @@ __global__ void __launch_bounds__(kRowThreads) score_kernel(SampleArgs a) {
   const double normaliser = weigh.largest + log(static_cast<double>(sum) / static_cast<double>(1ull << kWeightBits));
   if (threadIdx.x == 0) a.logprob[s] = static_cast<float>(x[token] - normaliser);
   if (n == 0) return;
-  collect(shared, x, a.vocab, n);
+  collect(&shared->row, x, a.vocab, n, shared->best);
   if (static_cast<int>(threadIdx.x) >= n) return;
   const uint64_t mine = shared->best[threadIdx.x];
   int rank = 0;

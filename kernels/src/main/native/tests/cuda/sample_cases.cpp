@@ -118,7 +118,7 @@ void filters() {
     scene.fill(random, 3);
     uint32_t position = 0;
     for (int i = 0; i < size.times; i++) {
-      for (int k : {0, 1, 20, size.vocab, size.vocab + 5}) {
+      for (int k : {0, 1, 20, 1500, size.vocab, size.vocab + 5}) {
         for (float p : {1.0f, 0.9f, 0.3f, 1e-6f}) {
           QrSampleRow s = drawn_row(static_cast<int>(position % 2), 0.7f + 0.1f * static_cast<float>(i), position);
           s.top_k = k;
