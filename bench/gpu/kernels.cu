@@ -265,16 +265,42 @@ void elementwise_rows(bool full) {
                  4.0 * tokens * qkv_cols);
     for (void* p : {static_cast<void*>(x), static_cast<void*>(y), static_cast<void*>(gate_up), static_cast<void*>(act), static_cast<void*>(qkv), static_cast<void*>(q)}) cudaFree(p);
   }
+}
+
+/// Samples of one kind, a row each, beside the bytes of the logits read once; the shim takes few of the rows.
+void sample_row(const std::string& kind_name, const float* logits, int wanted, int vocab, const QrSampleRow& kind, const std::vector<SampleEntry>& entries) {
+  const std::string name = kind_name + " of " + std::to_string(wanted) + " rows";
+  const int rows = sized(wanted, std::min(wanted, 3));
+  const SampleArgs args = samples_of(logits, rows, vocab, kind, entries);
+  row_of_bytes(name, time_us(8, 9, [&](int) { must(sample(args, stream()), "sample"); }), 4.0 * rows * vocab);
+  std::vector<int32_t> tokens(static_cast<size_t>(rows));
+  must(cudaMemcpy(tokens.data(), args.token, tokens.size() * 4, cudaMemcpyDeviceToHost), "download");
+  for (int32_t token : tokens) expect(name, token >= 0 && token < vocab ? 0 : 1, 0);
+  const void* used[] = {args.samples, args.entries, args.token, args.logprob, args.top_token, args.top_logprob, args.choices, args.adjusted};
+  for (const void* p : used) cudaFree(const_cast<void*>(p));
+}
+
+void sample_rows() {
   const int vocab = sized(128256, 16400);
-  for (int rows : {1, 256}) {
+  std::vector<SampleEntry> counts;
+  for (int i = 0; i < sized(1000, 20); i++) counts.push_back({i * 16, static_cast<uint32_t>(i % 3)});
+  for (int rows : {1, 64, 256}) {
     float* logits = reserve<float>(static_cast<int64_t>(rows) * vocab);
     fill(reinterpret_cast<bf16*>(logits), static_cast<int64_t>(rows) * vocab * 2, 3, 1);
-    int32_t* token = reserve<int32_t>(rows);
-    uint64_t* workspace = reserve<uint64_t>(greedy_workspace(rows, vocab));
-    row_of_bytes("greedy of " + std::to_string(rows) + " rows", time_us(8, 9, [&](int) {
-                   must(greedy({logits, token, workspace, rows, vocab, vocab}, stream()), "greedy");
-                 }),
-                 4.0 * rows * vocab);
+    QrSampleRow kind = plain_sample();
+    sample_row("greedy", logits, rows, vocab, kind, {{0, 0}});
+    kind.temperature = 0.8f;
+    sample_row("draw from all", logits, rows, vocab, kind, {{0, 0}});
+    kind.top_p = 0.9f;
+    sample_row("draw with top_p 0.9", logits, rows, vocab, kind, {{0, 0}});
+    kind.top_k = 50;
+    sample_row("draw with top_k 50, top_p 0.9", logits, rows, vocab, kind, {{0, 0}});
+    kind.repetition = 1.1f;
+    kind.count_end = static_cast<int32_t>(counts.size());
+    sample_row("draw with 1000 penalties, top_k, top_p", logits, rows, vocab, kind, counts);
+    kind = plain_sample();
+    kind.logprobs = 20;
+    sample_row("greedy with 20 log-probabilities", logits, rows, vocab, kind, {{0, 0}});
     cudaFree(logits);
   }
 }
@@ -336,6 +362,7 @@ void kernel_table(const CublasLt& lt, bool full) {
   attention_rows(full);
   gemm_rows(lt, full);
   elementwise_rows(full);
+  sample_rows();
 }
 
 }  // namespace quire::bench

@@ -117,8 +117,8 @@ StepTime step_time(const CublasLt& lt, const Weights& w, const std::vector<Atten
   bf16 *qkv = random_bf16(int64_t{tokens} * kQkv, 1, 9), *q = reserve<bf16>(int64_t{tokens} * kHidden);
   bf16 *gate_up = reserve<bf16>(int64_t{tokens} * 2 * kInner), *act = random_bf16(int64_t{tokens} * kInner, 1, 8);
   float* logits = reserve<float>(int64_t{rows} * kVocab);
-  int32_t* out = reserve<int32_t>(rows);
-  uint64_t* workspace = reserve<uint64_t>(greedy_workspace(rows, kVocab));
+  const SampleArgs sampling = samples_of(logits, rows, kVocab, plain_sample(), {{0, 0}});
+  int32_t* out = sampling.token;
   fill(y, int64_t{tokens} * kHidden, 1, 4);
   const AttentionArgs given = on_device(scene, q);
 
@@ -165,7 +165,7 @@ StepTime step_time(const CublasLt& lt, const Weights& w, const std::vector<Atten
     rest(w.layers.back(), last_o, last_gate_up, last_down, q, qkv, rows);
     must(rms_norm({q, nullptr, w.layers[0].norm, y, rows, kHidden, 1e-5f}, stream()), "norm");
     to_logits.run(y, w.head, logits, false);
-    must(greedy({logits, out, workspace, rows, kVocab, kVocab}, stream()), "greedy");
+    must(sample(sampling, stream()), "sample");
   };
   const Replay step(1, run);
   const StepTime time = {step.time_us(9), idle_of(step, out, rows)};
