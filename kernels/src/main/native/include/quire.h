@@ -169,7 +169,9 @@ typedef struct QrAllGather { uint64_t x, out; int32_t cols, out_cols; } QrAllGat
    min_p (relative to the largest probability), top_k (ties at the k-th value by lowest id), top_p (smallest set,
    highest first, whose sum reaches p), draw. The uniform number is Philox4x32-10(key = seed, counter = (position, stream)),
    the draw inverts the cumulative sum in order of token id.
-   Log-probabilities are of the raw logits. target >= 0: nothing is drawn, the token is target. */
+   Log-probabilities are of the raw logits. target >= 0: nothing is drawn, the token is target.
+   The libraries give the same token, unless the uniform number is within rounding of a boundary: the CPU sums float32
+   weights in double, CUDA whole multiples of 2^-42 of the largest. On CUDA vocab is at most 2^21. */
 typedef struct QrSampleRow {
   int32_t row;                  /* 0 .. R-1 */
   int32_t target;               /* -1 = draw */
@@ -179,7 +181,7 @@ typedef struct QrSampleRow {
   int32_t logprobs;             /* -1 = none wanted, 0 = of the token, n <= QR_MAX_LOGPROBS = also the n best */
   uint64_t seed;
   uint32_t position, stream;
-  int32_t bias_begin, bias_end; /* into bias_token / bias_value; -INFINITY forbids a token */
+  int32_t bias_begin, bias_end; /* into bias_token / bias_value, in any order; -INFINITY forbids a token */
   int32_t count_begin, count_end; /* into count_token / count_output: the distinct tokens seen */
 } QrSampleRow;
 
