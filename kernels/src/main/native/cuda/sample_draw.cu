@@ -15,9 +15,9 @@ struct Shared {
   int32_t token;
 };
 
-/// What top_p asks of a sum.
+/// What top_p asks of a sum; never nothing.
 __device__ __forceinline__ uint64_t goal_of(float top_p, uint64_t sum) {
-  return max(uint64_t{1}, static_cast<uint64_t>(ceil(top_p * static_cast<double>(sum))));
+  return static_cast<uint64_t>(fmax(1.0, ceil(top_p * static_cast<double>(sum))));
 }
 
 /// The whole part of uniform * total: uniform has 24 bits.
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(kRowThreads) draw_kernel(SampleArgs a, int fir
   const uint64_t best = copied ? best_of_pieces(choices_of_place(a, blockIdx.x), a.vocab) : best_of_sample(a, s);
   int token = chosen_token(best);
   if (token >= 0 && row.temperature > 0) {
-    const Weigh weigh = {logit_of(best), row.temperature, min(row.min_p, 1.0f)};
+    const Weigh weigh = {logit_of(best), row.temperature, fminf(row.min_p, 1)};
     const float uniform = philox_uniform(row.seed, row.position, row.stream);
     const bool few = row.top_k > 0 && row.top_k < min(a.vocab, kFew + 1);
     token = few ? draw_of_few(shared, x, a.vocab, row, weigh, uniform) : draw_of_row(&shared->row, x, a.vocab, row, weigh, uniform);

@@ -83,8 +83,8 @@ void StepBuffer::gather_samples(const Program& program, const QrStep& step) {
   samples_.assign(step.samples, step.samples + step.n_samples);
   int32_t biases = 0, counts = 0;
   for (const QrSampleRow& s : samples_) {
-    biases = std::max(biases, s.bias_end);
-    counts = std::max(counts, s.count_end);
+    if (s.bias_begin < s.bias_end) biases = std::max(biases, s.bias_end);
+    if (s.count_begin < s.count_end) counts = std::max(counts, s.count_end);
     arrays_.sample_kinds |= sample_kinds(s);
   }
   entries_.reserve(static_cast<size_t>(biases) + static_cast<size_t>(counts));

@@ -179,6 +179,27 @@ void draws_agree(Rig& rig, const CpuLibrary& cpu, int vocab, int draws) {
   if (getenv("VERBOSE") != nullptr) printf("%d of %d draws of %d differ from the CPU's\n", others, draws, vocab);
 }
 
+/// Numbers that no caller of ours gives, and ranges of nothing anywhere: no crash, the best token where a rule leaves none.
+void odd_samples(Rig& rig) {
+  Random random(14);
+  const Piece logits(rig.device, random.normals(300));
+  StepData step = StepData::rows(1);
+  for (float odd : {0.0f, -1.0f, NAN}) {
+    for (int top_k : {-3, 0, 7, 1 << 30}) {
+      QrSampleRow row = sample_row(0);
+      row.temperature = 1;
+      row.top_p = row.min_p = odd;
+      row.top_k = top_k;
+      row.bias_begin = row.bias_end = row.count_begin = row.count_end = 5;
+      step.samples.push_back(row);
+    }
+  }
+  const QrSample op = {logits.address(), 300, 0};
+  check(rig.run(QR_OP_SAMPLE, 0, &op, step.view()) == QR_OK, "odd samples run");
+  for (size_t i = 0; i < step.samples.size(); i++) check(step.out_token[i] >= 0 && step.out_token[i] < 300, "odd sample %d: %d", static_cast<int>(i), step.out_token[i]);
+  for (size_t i = 1; i < 4; i++) check(step.out_token[i] == step.out_token[0], "a top_p of nothing leaves the best");
+}
+
 void refused(int status, int wanted, const char* part) {
   char text[512] = "";
   qr_last_error(text, sizeof text);
@@ -230,6 +251,7 @@ int main(int argc, char** argv) {
     draws_agree(rig, cpu, 1003, 2000);
     draws_agree(rig, cpu, 128256, 24);
     sample_cases(250);
+    odd_samples(rig);
     model_case(rig);
     refusals(rig);
   }

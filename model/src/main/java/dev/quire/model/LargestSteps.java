@@ -44,7 +44,7 @@ final class LargestSteps {
         }
     }
 
-    /** As few sequences as hold the most tokens, and every row of logits drawn from. */
+    /** As few sequences as hold the most tokens, every row of logits drawn from, and the first by all that draw once more. */
     private void fillWithPrompts() {
         step.clear();
         int left = limits.maxTokens();
@@ -52,6 +52,9 @@ final class LargestSteps {
             int tokens = Math.min(left, limits.maxModelLen());
             sequence(tokens);
             left -= tokens;
+        }
+        for (int i = limits.maxSequences(); i < limits.maxDraws(); i++) {
+            step.sample(0, -1, 0, DRAW);
         }
     }
 
