@@ -172,8 +172,8 @@ void adjustments() {
     s.top_p = i % 4 == 1 ? 0.8f : 1;
     scene.samples.push_back(s);
     if (i % 5 == 4) continue;
-    for (uint32_t e = 0; e < 9; e++) scene.bias(static_cast<int>(e * 911 + i), e == 3 ? -INFINITY : 6.0f + static_cast<float>(e));
-    for (uint32_t e = 0; e < 12; e++) scene.count(static_cast<int>(e * 683 + i), e % 3);
+    for (uint32_t e = 0; e < 9; e++) scene.bias(static_cast<int>(e * 681 + i), e == 3 ? -INFINITY : 14.0f + 0.1f * static_cast<float>(e));
+    for (uint32_t e = 0; e < 12; e++) scene.count(static_cast<int>(e * 681 + i), e % 3);  // some of them biased
   }
   check_draws("biases and penalties", scene);
   for (QrSampleRow& s : scene.samples) s.temperature = 0;
