@@ -163,6 +163,7 @@ void adjustments() {
   Random random(33);
   Scene scene(2, 8195, 8200);
   scene.fill(random, 2);
+  for (int i = 0; i < scene.vocab; i++) scene.at(1, i) -= 20;  // a row of negative logits
   for (uint32_t i = 0; i < 140; i++) {  // more than are adjusted together
     QrSampleRow s = drawn_row(static_cast<int>(i % 2), 0.9f, i);
     s.repetition = 1.3f;
