@@ -33,7 +33,8 @@ bool valid_weight(const QrWeight& w) {
 }
 
 bool valid_cache(int32_t type, int32_t head_dim) {
-  return type == QR_F32 || (type == QR_BF16 && head_dim % 2 == 0);
+  const bool codes = type == QR_KV_INT8 || type == QR_KV_FP8;  // of 512 products of int8 and int16 sums fit in 32 bits
+  return type == QR_F32 || (type == QR_BF16 && head_dim % 2 == 0) || (codes && head_dim % 4 == 0 && head_dim <= 512);
 }
 
 template <class Args>
@@ -132,6 +133,21 @@ int check_operands(int index, const QrOp& op) {
     case QR_OP_ALL_GATHER: return fine(args_of<QrAllGather>(op)) ? QR_OK : bad(index, "all_gather: bad operand");
     default: return fail(QR_INVALID, "operation %d: unknown opcode %d", index, op.opcode);
   }
+}
+
+int check_block_bytes(const QrOp* ops, int32_t n) {
+  uint64_t copied = 0;
+  for (int32_t i = 0; i < n; i++) {
+    if (ops[i].opcode == QR_OP_COPY_BLOCKS) copied = args_of<QrCopyBlocks>(ops[i]).block_bytes;
+    if (ops[i].opcode != QR_OP_ROPE_KV || copied == 0) continue;
+    const QrRopeKv& a = args_of<QrRopeKv>(ops[i]);
+    const uint64_t block = static_cast<uint64_t>(a.kv_heads * kv_head_bytes(a.kv_type, a.head_dim, a.block_tokens));
+    if (block != copied) {
+      return fail(QR_INVALID, "operation %d: rope_kv: a block has %llu bytes, copy_blocks copies %llu", i,
+                  static_cast<unsigned long long>(block), static_cast<unsigned long long>(copied));
+    }
+  }
+  return QR_OK;
 }
 
 int check_tokens(int index, int64_t vocab, const QrStep& s) {

@@ -10,6 +10,8 @@ namespace quire {
 int check_step(const QrStep& step);
 /// The operands of operation `index` among themselves.
 int check_operands(int index, const QrOp& op);
+/// COPY_BLOCKS and ROPE_KV of a list, whose operands are sound, on the size of a block.
+int check_block_bytes(const QrOp* ops, int32_t n);
 /// What operation `index` asks of a step: tokens below vocab, positions one by one within the block table, sound
 /// samples.
 int check_tokens(int index, int64_t vocab, const QrStep& step);

@@ -84,35 +84,66 @@ QR_INLINE void prepare_head(const QrRopeKv& op, int flags, const float* in, uint
   }
 }
 
-/// A key to [D, block_tokens] at column `offset` of one head of a block; in bfloat16 to [D / 2, block_tokens, 2].
+/// Where one head of a block begins in the cache of keys or of values.
+QR_INLINE uint64_t head_in(const QrRopeKv& op, uint64_t cache, int64_t block_head) {
+  return cache + block_head * kv_head_bytes(op.kv_type, op.head_dim, op.block_tokens);
+}
+
+/// The nearest codes of a head, and its scale to where a block's scales are. codes: D rounded up to 16.
+QR_INLINE void to_codes(const QrRopeKv& op, const float* x, int8_t* codes, uint64_t head, int offset) {
+  const int d = op.head_dim;
+  const float most = op.kv_type == QR_KV_INT8 ? 127.0f : 448.0f, largest = largest_of(x, d), factor = factor_to(most, largest);
+  if (op.kv_type == QR_KV_INT8) {
+    for (int i = 0; i < d; i += 16) {
+      store_bytes(codes + i, round_int(mul(load_n(x + i, d - i < 16 ? d - i : 16), set1(factor))));
+    }
+  } else {
+    for (int i = 0; i < d; i++) codes[i] = (int8_t)float_to_f8_e4m3(x[i] * factor);
+  }
+  ((float*)(head + (int64_t)d * op.block_tokens))[offset] = largest / most;
+}
+
+/// A key to [D, block_tokens] at column `offset` of one head of a block; in other types to [D / 2, block_tokens, 2].
 /// scratch: D rounded up to 32.
 QR_INLINE void store_key(const QrRopeKv& op, int64_t block_head, int offset, const float* key, float* scratch) {
   const int d = op.head_dim, bt = op.block_tokens;
+  const uint64_t head = head_in(op, op.k_cache, block_head);
   if (op.kv_type == QR_F32) {
-    float* k = (float*)op.k_cache + block_head * d * bt + offset;
+    float* k = (float*)head + offset;
     for (int i = 0; i < d; i++) k[(int64_t)i * bt] = key[i];
-    return;
+  } else if (op.kv_type == QR_BF16) {
+    const float* pairs = to_bf16(key, d, scratch);
+    float* k = (float*)head + offset;
+    for (int i = 0; i < d / 2; i++) k[(int64_t)i * bt] = pairs[i];
+  } else {
+    int8_t *codes = (int8_t*)scratch, *k = (int8_t*)head + 2 * offset;
+    to_codes(op, key, codes, head, offset);
+    for (int i = 0; i < d / 2; i++) memcpy(k + (int64_t)i * bt * 2, codes + 2 * i, 2);
   }
-  const float* pairs = to_bf16(key, d, scratch);
-  float* k = (float*)op.k_cache + block_head * d / 2 * bt + offset;
-  for (int i = 0; i < d / 2; i++) k[(int64_t)i * bt] = pairs[i];
 }
 
-/// A value to [block_tokens, D] at row `offset` of one head of a block; in bfloat16 to [block_tokens / 2, D, 2].
+/// A value to [block_tokens, D] at row `offset` of one head of a block; in other types to [block_tokens / 2, D, 2].
 /// scratch: D rounded up to 32.
 QR_INLINE void store_value(const QrRopeKv& op, int64_t block_head, int offset, const float* value, float* scratch) {
   const int d = op.head_dim;
+  const uint64_t head = head_in(op, op.v_cache, block_head);
   if (op.kv_type == QR_F32) {
-    memcpy((float*)op.v_cache + (block_head * op.block_tokens + offset) * d, value, (size_t)d * sizeof(float));
+    memcpy((float*)head + (int64_t)offset * d, value, (size_t)d * sizeof(float));
     return;
   }
   // Its neighbour may be written by another thread.
-  const float* pairs = to_bf16(value, d, scratch);
-  uint16_t* v = (uint16_t*)op.v_cache + (block_head * op.block_tokens + offset / 2 * 2) * d;
-  int i = 0;
-  for (; i + 32 <= d; i += 32) store_halves(v + 2 * i, load(pairs + i / 2), offset % 2);
-  const uint16_t* rest = (const uint16_t*)pairs;
-  for (; i < d; i++) v[2 * i + offset % 2] = rest[i];
+  if (op.kv_type == QR_BF16) {
+    const float* pairs = to_bf16(value, d, scratch);
+    uint16_t* v = (uint16_t*)head + offset / 2 * 2 * d;
+    int i = 0;
+    for (; i + 32 <= d; i += 32) store_halves(v + 2 * i, load(pairs + i / 2), offset % 2);
+    const uint16_t* rest = (const uint16_t*)pairs;
+    for (; i < d; i++) v[2 * i + offset % 2] = rest[i];
+  } else {
+    int8_t *codes = (int8_t*)scratch, *v = (int8_t*)head + offset / 2 * 2 * d + offset % 2;
+    to_codes(op, value, codes, head, offset);
+    for (int i = 0; i < d; i++) v[2 * i] = codes[i];
+  }
 }
 
 /// One head of a token's queries, keys and values, counted through all of them. scratch: 2 D + 32 floats.

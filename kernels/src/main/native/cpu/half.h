@@ -57,6 +57,17 @@ static inline float f8_e4m3_to_float(uint8_t code) {
   return bits_to_float(sign | (exponent + 120) << 23 | mantissa << 20);
 }
 
+/// E4M3 of the OCP 8-bit floating point specification: round to nearest even, beyond 448 it is 448, NaN stays NaN.
+static inline uint8_t float_to_f8_e4m3(float value) {
+  const uint32_t bits = float_to_bits(value), magnitude = bits & 0x7fffffff, sign = bits >> 24 & 0x80;
+  if (magnitude > 0x7f800000) return 0x7f;
+  if (magnitude >= 0x43e00000) return (uint8_t)(sign | 0x7e);
+  if (magnitude < 0x3c800000) {  // subnormal: the last bit of 16384.0f is 2^-9
+    return (uint8_t)(sign | (float_to_bits(bits_to_float(magnitude) + 16384.0f) - 0x46800000));
+  }
+  return (uint8_t)(sign | (((magnitude + 0x7ffff + (magnitude >> 20 & 1)) >> 20) - (120 << 3)));
+}
+
 }  // namespace quire
 
 #endif

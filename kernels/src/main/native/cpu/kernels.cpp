@@ -7,6 +7,9 @@
 #include "matmul_quant.h"
 #include "elementwise.h"
 #include "linear.h"
+#include "attention_words.h"
+#include "attention_scores.h"
+#include "attention_codes.h"
 #include "attention.h"
 
 namespace quire::QR_LEVEL {

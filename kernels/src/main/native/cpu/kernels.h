@@ -80,8 +80,12 @@ struct AttentionJob {
   const LinearJob* feeds;  // takes the output, quantised
 };
 
+/// Query tokens and query heads of an item of attention, at most; a row is one head of one token.
+constexpr int kTileTokens = 16, kMaxHeadsPerItem = 4, kMostItemRows = kTileTokens * kMaxHeadsPerItem;
 /// Rows of attention that are computed together, at most, at any level.
 constexpr int kMostScoreRows = 8;
+/// Positions whose codes are made words together, and whose weights share a scale.
+constexpr int64_t kCodePositions = 64;
 
 struct Scan {
   float largest;

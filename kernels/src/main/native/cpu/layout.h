@@ -63,6 +63,12 @@ static inline TileLayout tile_layout(const Format& f, int64_t cols) {
   return {codes, scales, pairs ? 0 : behind, stride, units, units + (pairs && f.minima ? kTileRows * 4 : 0)};
 }
 
+/// Bytes of one head's part of a block of keys, or of values, in the KV cache.
+static inline int64_t kv_head_bytes(int32_t type, int64_t head_dim, int64_t block_tokens) {
+  if (type == QR_F32) return 4 * head_dim * block_tokens;
+  return (type == QR_BF16 ? 2 * head_dim : head_dim + 4) * block_tokens;
+}
+
 static inline int64_t tile_count(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
 
 }  // namespace quire

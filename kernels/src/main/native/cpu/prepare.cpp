@@ -7,10 +7,6 @@
 namespace quire {
 namespace {
 
-/// Query tokens per attention item.
-constexpr int kTileTokens = 16;
-constexpr int kMaxHeadsPerItem = 4;
-
 struct Preparation {
   Device& dev;
   const QrStep& step;
@@ -66,7 +62,7 @@ int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob
          static_cast<int64_t>(tiles) * a.kv_heads * splits, nullptr};
   const int64_t rows = static_cast<int64_t>(kTileTokens) * heads + kMostScoreRows;
   prep.worker_bytes = std::max(
-      prep.worker_bytes, 4 * (2 * (rows * a.head_dim + 32) + rows * score_stride(longest + 32)));
+      prep.worker_bytes, 4 * (2 * (rows * a.head_dim + 32) + kCodePositions / 2 * a.head_dim + rows * score_stride(longest + 64)));
   return QR_OK;
 }
 
@@ -120,6 +116,7 @@ int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step) {
   for (int32_t i = 0; i < n && status == QR_OK; i++) {
     status = prepare_op(prep, i, ops[i], dev.list[static_cast<size_t>(i)]);
   }
+  if (status == QR_OK) status = check_block_bytes(ops, n);
   if (status != QR_OK) return status;
   fuse(dev);
   int64_t quantised = 0;

@@ -14,6 +14,9 @@
 //   pack_bf16(low, high): 32 floats rounded to bfloat16, two in each lane, in order;
 //   store_halves(p, pairs, half): 32 of them to p[2 i + half], nothing to what lies between;
 //   dot_bf16(a, b, sum): sum + a_odd b_odd, then + a_even b_even, of such pairs; denormal numbers may count as zero
+//   load_int8(p), load_int8_n: 16 pairs of int8 (the first n, others 0) as pairs of int16, a pair in each lane;
+//   pack_int16(low, high): 32 int32 that fit as pairs of int16, in order;  dot_int16(a, b, sum): sum + the products of
+//   both halves;  shift_right_16 of each lane, zeros coming in;
 //   dot_words(w, x): per lane the sum of two products of int16, w's and those of x;
 //   Dot<4>, Dot<8>: exact sums of u8 x s8 products, 4 neighbours per lane, for codes of at most 15 / 255.
 #ifndef QUIRE_CPU_SIMD_H
@@ -77,6 +80,16 @@ QR_INLINE F exp(F x) {
   return zero_below(mul(p, scale), x, -87.33654f);
 }
 
+/// Largest magnitude of n floats; NaN when one is NaN.
+QR_INLINE float largest_of(const float* x, int n) {
+  I most = set1_int(0);
+  for (int i = 0; i < n; i += 16) most = max_bits(most, abs_bits(load_n(x + i, n - i < 16 ? n - i : 16)));
+  return bits_to_float((uint32_t)largest_int(most));
+}
+
+/// What to multiply with so that the largest magnitude becomes `most`; 0 where it is too small to count, or NaN.
+QR_INLINE float factor_to(float most, float largest) { return largest > 0x1p-100f ? most / largest : 0.0f; }
+
 /// n floats as pairs of bfloat16, in `to`, which has room for n rounded up to 32 of them; returns it.
 QR_INLINE float* to_bf16(const float* x, int n, float* to) {
   int i = 0;
@@ -86,6 +99,16 @@ QR_INLINE float* to_bf16(const float* x, int n, float* to) {
     store(to + i / 2, pack_bf16(load_n(x + i, low), low < n - i ? load_n(x + i + 16, n - i - 16) : zero()));
   }
   return to;
+}
+
+/// Pairs of E4M3 numbers, which load_int8 took for int8, as pairs of bfloat16.
+QR_INLINE F e4m3_to_bf16(I codes) {
+  // The 7 bits of exponent and mantissa, where bfloat16 has its own, are the number times 2^-120, subnormal or not.
+  const I magnitude = as_int(keep_bits(as_float(shift_left(codes, 4)), 0x07f007f0u));
+  const I small = add(magnitude, as_int(keep_bits(as_float(codes), 0x80008000u)));
+  const F odd = mul(keep_bits(as_float(small), 0xffff0000u), set1(0x1p120f));
+  const F even = mul(as_float(shift_left(small, 16)), set1(0x1p120f));
+  return as_float(add(as_int(odd), shift_right_16(as_int(even))));
 }
 
 QR_INLINE F tanh(F x) {

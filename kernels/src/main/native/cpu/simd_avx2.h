@@ -153,6 +153,24 @@ QR_INLINE F dot_bf16(F a, F b, F sum) {
   return fma(even_x, even_y, fma(keep_bits(a, 0xffff0000u), keep_bits(b, 0xffff0000u), sum));
 }
 
+QR_INLINE I load_int8(const uint16_t* p) {
+  return {_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p)),
+          _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)(p + 8)))};
+}
+QR_INLINE I load_int8_n(const uint16_t* p, int n) {
+  uint16_t words[16] = {};
+  memcpy(words, p, (size_t)n * 2);
+  return load_int8(words);
+}
+QR_INLINE I pack_int16(I low, I high) {
+  return {_mm256_permute4x64_epi64(_mm256_packs_epi32(low.a, low.b), 0xd8),
+          _mm256_permute4x64_epi64(_mm256_packs_epi32(high.a, high.b), 0xd8)};
+}
+QR_INLINE I dot_int16(I x, I y, I sum) {
+  return add(sum, I{_mm256_madd_epi16(x.a, y.a), _mm256_madd_epi16(x.b, y.b)});
+}
+QR_INLINE I shift_right_16(I x) { return {_mm256_srli_epi32(x.a, 16), _mm256_srli_epi32(x.b, 16)}; }
+
 QR_INLINE Bytes load_bytes(const uint8_t* p) {
   return {_mm256_loadu_si256((const __m256i*)p), _mm256_loadu_si256((const __m256i*)(p + 32))};
 }

@@ -130,6 +130,16 @@ QR_INLINE F dot_bf16(F a, F b, F sum) {
 }
 #endif
 
+QR_INLINE I load_int8(const uint16_t* p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p)); }
+QR_INLINE I load_int8_n(const uint16_t* p, int n) {
+  return _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi16(first(n), p));
+}
+QR_INLINE I pack_int16(I low, I high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(low)), _mm512_cvtepi32_epi16(high), 1);
+}
+QR_INLINE I dot_int16(I a, I b, I sum) { return _mm512_dpwssd_epi32(sum, a, b); }
+QR_INLINE I shift_right_16(I x) { return _mm512_srli_epi32(x, 16); }
+
 QR_INLINE Bytes load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 QR_INLINE Bytes low_nibbles(Bytes x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 QR_INLINE Bytes high_nibbles(Bytes x) {

@@ -172,6 +172,33 @@ QR_INLINE F dot_bf16(const F& a, const F& b, const F& sum) {
   });
 }
 
+QR_INLINE I load_int8_n(const uint16_t* p, int n) {
+  int8_t codes[32] = {};
+  memcpy(codes, p, (size_t)n * 2);
+  int16_t words[32];
+  for (int i = 0; i < 32; i++) words[i] = codes[i];
+  I out;
+  memcpy(out.v, words, 64);
+  return out;
+}
+QR_INLINE I load_int8(const uint16_t* p) { return load_int8_n(p, 16); }
+QR_INLINE I pack_int16(const I& low, const I& high) {
+  int16_t words[32];
+  for (int i = 0; i < 32; i++) words[i] = (int16_t)(i < 16 ? low.v[i] : high.v[i - 16]);
+  I out;
+  memcpy(out.v, words, 64);
+  return out;
+}
+QR_INLINE I dot_int16(const I& a, const I& b, const I& sum) {
+  int16_t x[32], y[32];
+  memcpy(x, a.v, 64);
+  memcpy(y, b.v, 64);
+  return lanes<I>([&](int i) { return sum.v[i] + x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1]; });
+}
+QR_INLINE I shift_right_16(const I& x) {
+  return lanes<I>([&](int i) { return (int32_t)((uint32_t)x.v[i] >> 16); });
+}
+
 QR_INLINE Bytes load_bytes(const uint8_t* p) {
   Bytes out;
   memcpy(out.v, p, 64);

@@ -1,6 +1,6 @@
 // Attention over the paged cache: arguments, and the list of work that the host cuts a step into.
 //
-// The cache holds K and V as [block][kv head][token in block][D] bf16. Prefill chunks and decodes are one op: the host
+// The cache holds K and V as [block][kv head][token in block][D] (kv_codes.cuh). Prefill chunks and decodes are one op: the host
 // cuts each sequence into items, of some queries by some range of the context, and a grid of blocks takes them in
 // turn. A sequence's cuts depend on its own length alone, so its result does not depend on its company.
 #ifndef QUIRE_CUDA_ATTENTION_H
@@ -8,7 +8,7 @@
 
 #include <vector>
 
-#include "device.cuh"
+#include "kv_codes.cuh"
 
 namespace quire::cuda {
 
@@ -36,8 +36,8 @@ struct AttentionCounts {
 struct AttentionArgs {
   const bf16* q;          // [T, H, D]
   bf16* out;              // [T, H, D]
-  const bf16* k_cache;    // [blocks, Hkv, block_tokens, D]
-  const bf16* v_cache;
+  const void* k_cache;    // [blocks, Hkv, block_tokens, D], elements of kind kv
+  const void* v_cache;
   const int32_t* block_table;     // [B, table_stride]
   const AttentionItem* decode;    // at most 16 / (H / Hkv) queries each
   const AttentionItem* prefill;   // at most prefill_rows(D) / (H / Hkv) queries each
@@ -45,6 +45,7 @@ struct AttentionArgs {
   const AttentionCounts* counts;
   float* partial_out;     // [slots, H, D]: not yet divided by the sum
   float2* partial_stats;  // [slots, H]: largest score in units of log2, and sum
+  KvKind kv;
   int32_t heads, kv_heads, head_dim;
   int32_t block_shift;    // log2 of the tokens in a block, at least 4
   int32_t table_stride;
@@ -67,6 +68,21 @@ cudaError_t with_head_dim(int head_dim, Run run) {
     case 128: return run(HeadDim<128>{});
     case 256: return run(HeadDim<256>{});
     default: return cudaErrorInvalidValue;
+  }
+}
+
+template <KvKind kKind>
+struct KvOf {
+  static constexpr KvKind value = kKind;
+};
+
+/// run(KvOf<kind>{}).
+template <class Run>
+cudaError_t with_kv(KvKind kind, Run run) {
+  switch (kind) {
+    case KvKind::kInt8: return run(KvOf<KvKind::kInt8>{});
+    case KvKind::kFp8: return run(KvOf<KvKind::kFp8>{});
+    default: return run(KvOf<KvKind::kBf16>{});
   }
 }
 

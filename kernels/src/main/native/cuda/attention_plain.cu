@@ -13,14 +13,16 @@ __global__ void attention_plain_kernel(AttentionArgs a, const int32_t* query_sta
   while (sequence < sequences && query_start[sequence + 1] <= token) sequence++;
   if (sequence == sequences) return;
   const int position = length[sequence] - (query_start[sequence + 1] - token);
-  const int kv_head = head / (a.heads / a.kv_heads), dim = a.head_dim;
+  const int kv_head = head / (a.heads / a.kv_heads), dim = a.head_dim, block_tokens = 1 << a.block_shift;
   const bf16* q = a.q + (static_cast<int64_t>(token) * a.heads + head) * dim;
   float sums[kMostPerLane] = {}, largest = -INFINITY, total = 0;
   for (int p = a.window > 0 ? max(0, position - a.window + 1) : 0; p <= position; p++) {
     const int64_t block = a.block_table[static_cast<int64_t>(sequence) * a.table_stride + (p >> a.block_shift)];
-    const int64_t row = (((block * a.kv_heads + kv_head) << a.block_shift) + (p & ((1 << a.block_shift) - 1))) * dim;
+    const int64_t at = ((block * a.kv_heads + kv_head) << a.block_shift) * token_bytes(a.kv, dim);
+    const uint8_t *keys = static_cast<const uint8_t*>(a.k_cache) + at, *values = static_cast<const uint8_t*>(a.v_cache) + at;
+    const int row = p & (block_tokens - 1);
     float score = 0;
-    for (int d = lane; d < dim; d += kWarpSize) score += to_float(q[d]) * to_float(a.k_cache[row + d]);
+    for (int d = lane; d < dim; d += kWarpSize) score += to_float(q[d]) * element(keys, a.kv, block_tokens, dim, row, d);
     score = warp_sum(score) * a.scale;
     if (a.softcap > 0) score = a.softcap * tanhf(score / a.softcap);
     const float most = fmaxf(largest, score);
@@ -28,7 +30,7 @@ __global__ void attention_plain_kernel(AttentionArgs a, const int32_t* query_sta
     total = total * keep + weight;
     for (int i = 0; i < kMostPerLane; i++) {
       const int d = lane + i * kWarpSize;
-      if (d < dim) sums[i] = sums[i] * keep + weight * to_float(a.v_cache[row + d]);
+      if (d < dim) sums[i] = sums[i] * keep + weight * element(values, a.kv, block_tokens, dim, row, d);
     }
     largest = most;
   }

@@ -15,6 +15,10 @@ __device__ __forceinline__ int2 quad_at(const RopeArgs& a, int quad) {
   return {2 * quad, a.rotary_dim / 2 + 2 * quad};
 }
 
+__device__ __forceinline__ uint16_t code_couple(float first, float second, KvKind kind) {
+  return static_cast<uint16_t>(code_of(first, kind) | code_of(second, kind) << 8);
+}
+
 __global__ void rope_kv_kernel(RopeArgs a) {
   start_after_previous();
   const int lane = threadIdx.x % kWarpSize, token = blockIdx.x, heads = a.heads + 2 * a.kv_heads;
@@ -54,16 +58,9 @@ __global__ void rope_kv_kernel(RopeArgs a) {
       v[i][3] *= inverse * norm[at.y + 1];
     }
   }
-  bf16* to;
-  if (is_q) {
-    to = a.q_out + (static_cast<int64_t>(token) * a.heads + head) * dim;
-  } else {
-    const int kv_head = (head - a.heads) % a.kv_heads, offset = slot & ((1 << a.block_shift) - 1);
-    const int64_t row = ((static_cast<int64_t>(slot >> a.block_shift) * a.kv_heads + kv_head) << a.block_shift) + offset;
-    to = (is_v ? a.v_cache : a.k_cache) + row * dim;
-  }
   const float* cosines = a.cos_sin + static_cast<int64_t>(a.position[token]) * a.rotary_dim;
   const float* sines = cosines + a.rotary_dim / 2;
+  uint32_t bits = 0;  // of the largest magnitude, NaN above all
 #pragma unroll
   for (int i = 0; i < kMostQuads; i++) {
     const int quad = i * kWarpSize + lane;
@@ -81,9 +78,39 @@ __global__ void rope_kv_kernel(RopeArgs a) {
       x1 = r1;
       y1 = i1;
     }
+    for (float value : v[i]) bits = max(bits, float_to_bits(value) & 0x7fffffffu);
+  }
+  const int offset = slot & ((1 << a.block_shift) - 1);
+  bf16* to = a.q_out + (static_cast<int64_t>(token) * a.heads + head) * dim;
+  uint8_t* codes = nullptr;
+  float factor = 0;
+  if (!is_q) {
+    const int64_t block_head = static_cast<int64_t>(slot >> a.block_shift) * a.kv_heads + (head - a.heads) % a.kv_heads;
+    uint8_t* cache = static_cast<uint8_t*>(is_v ? a.v_cache : a.k_cache) + (block_head << a.block_shift) * token_bytes(a.kv, dim);
+    to = reinterpret_cast<bf16*>(cache) + offset * dim;
+    if (scaled(a.kv)) {
+      codes = cache + offset * dim;
+      for (int step = kWarpSize / 2; step > 0; step /= 2) bits = max(bits, __shfl_xor_sync(kAllLanes, bits, step));
+      const float largest = bits_to_float(bits);
+      // Zero for what is too small to count, or NaN.
+      factor = largest > 0x1p-100f ? most_code(a.kv) / largest : 0.0f;
+      if (lane == 0) {
+        reinterpret_cast<float*>(cache + (static_cast<int64_t>(dim) << a.block_shift))[offset] = largest / most_code(a.kv);
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kMostQuads; i++) {
+    const int quad = i * kWarpSize + lane;
+    if (quad >= quads) continue;
     const int2 at = quad_at(a, quad);
-    *reinterpret_cast<uint32_t*>(to + at.x) = pack_bf16(v[i][0], v[i][1]);
-    *reinterpret_cast<uint32_t*>(to + at.y) = pack_bf16(v[i][2], v[i][3]);
+    if (codes == nullptr) {
+      *reinterpret_cast<uint32_t*>(to + at.x) = pack_bf16(v[i][0], v[i][1]);
+      *reinterpret_cast<uint32_t*>(to + at.y) = pack_bf16(v[i][2], v[i][3]);
+    } else {
+      *reinterpret_cast<uint16_t*>(codes + at.x) = code_couple(v[i][0] * factor, v[i][1] * factor, a.kv);
+      *reinterpret_cast<uint16_t*>(codes + at.y) = code_couple(v[i][2] * factor, v[i][3] * factor, a.kv);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #define QUIRE_CUDA_ROWS_H
 
 #include "gemm.h"
+#include "kv_codes.cuh"
 
 namespace quire::cuda {
 
@@ -24,12 +25,13 @@ struct RopeArgs {
   bf16* q_out;             // [T, H, D]
   const float *q_norm, *k_norm;  // [D], or null
   const float* cos_sin;    // [positions, rotary_dim]: first half cosines, second half sines
-  bf16 *k_cache, *v_cache; // [blocks, Hkv, block_tokens, D]
+  void *k_cache, *v_cache; // [blocks, Hkv, block_tokens, D], elements of kind kv
   const int32_t *position, *slot;  // [T]
   int32_t tokens, heads, kv_heads, head_dim, rotary_dim;  // the dims multiples of 4
   int32_t block_shift;
   int32_t interleaved;     // pairs (2i, 2i + 1), not (i, i + rotary_dim / 2)
   float eps;
+  KvKind kv;
 };
 cudaError_t rope_kv(const RopeArgs& args, cudaStream_t stream);
 

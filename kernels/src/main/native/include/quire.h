@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define QR_ABI_VERSION 4
+#define QR_ABI_VERSION 5
 
 enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
 
@@ -39,6 +39,7 @@ enum { QR_ISA_AUTO = 0, QR_ISA_SCALAR = 1, QR_ISA_AVX2 = 2, QR_ISA_AVX512 = 3, Q
 enum {
   QR_F32 = 0, QR_F16 = 1, QR_Q4_0 = 2, QR_Q4_1 = 3, QR_Q5_0 = 6, QR_Q5_1 = 7, QR_Q8_0 = 8,
   QR_Q4_K = 12, QR_Q5_K = 13, QR_Q6_K = 14, QR_BF16 = 30,
+  QR_KV_INT8 = 24, QR_KV_FP8 = 101, /* of the KV cache alone, with a scale for each head of a key or value: int8 (ggml's I8), E4M3 */
   QR_F8_E4M3 = 100 /* weights only: a float32 scale before each 32 codes, E4M3 of the OCP 8-bit floating point specification */
 };
 
@@ -96,7 +97,8 @@ enum {
 typedef struct QrOp { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
 
 /* QR_OP_COPY_BLOCKS: for each pair (src, dst) of the step, in each of `regions` equal regions:
-   base + r * region_bytes + dst * block_bytes <- ... src ... */
+   base + r * region_bytes + dst * block_bytes <- ... src ...
+   block_bytes is that of a block of keys in the ROPE_KV of the same list. */
 typedef struct QrCopyBlocks { uint64_t base; uint64_t region_bytes; uint64_t block_bytes; int32_t regions, reserved; } QrCopyBlocks;
 
 /* QR_OP_EMBED: out[t, :] = weight[token[t], :] * scale, dequantised. out [T, weight.cols] */
@@ -124,7 +126,10 @@ typedef struct QrLinear {
    Pairs (i, i + rotary_dim/2), or (2i, 2i + 1) with QR_INTERLEAVED.
    kv_type F32: k cache [blocks, Hkv, D, block_tokens], v cache [blocks, Hkv, block_tokens, D];
    BF16, D even: k cache [blocks, Hkv, D / 2, block_tokens, 2], v cache [blocks, Hkv, block_tokens / 2, D, 2].
-   On CUDA BF16 alone: k and v cache [blocks, Hkv, block_tokens, D].
+   INT8 and FP8, D a multiple of 4 up to 512: for each block and kv head one byte for each element, in the order of BF16,
+   then block_tokens float32 scales. A head of a key or a value is scale * code: its scale is the largest magnitude / 127
+   for INT8 and / 448 for FP8, and its codes are the nearest, even on ties.
+   On CUDA no F32, and the elements of BF16, INT8 and FP8 are [blocks, Hkv, block_tokens, D].
    slot = block * block_tokens + offset. block_tokens is a multiple of 16, on CUDA a power of two. */
 typedef struct QrRopeKv {
   uint64_t qkv, q_out, q_norm, k_norm, cos_sin, k_cache, v_cache;
@@ -137,7 +142,9 @@ typedef struct QrRopeKv {
    Token t of sequence b (query_start[b] <= t < query_start[b+1]) has absolute position[t] and sees positions
    [max(0, position[t] - window + 1), position[t]] (window 0 = all). q, out [T, H, D]. scale > 0.
    The positions of a sequence's tokens are consecutive.
-   With a BF16 cache the queries and the weights of the positions are rounded to BF16 too; sums are in F32. */
+   With a BF16 cache the queries and the weights of the positions are rounded to BF16 too; sums are in F32.
+   So they are with INT8 and FP8, the weights times the scales of the values; but with INT8 on the CPU queries and weights
+   are int16, with a scale for each head of a query and for each 64 positions, and sums of products are exact. */
 typedef struct QrAttention {
   uint64_t q, out, k_cache, v_cache;
   int32_t heads, kv_heads, head_dim, kv_type, block_tokens, window;

@@ -29,28 +29,6 @@ struct Scene {
   int n_blocks = 0;
 };
 
-void fill_cache(Scene& s, Random& random) {
-  const size_t elements = static_cast<size_t>(s.n_blocks * s.shape.kv_heads * s.shape.dim * s.shape.block_tokens);
-  const size_t size = s.shape.kv_type == QR_BF16 ? 2 : 4;
-  for (int which = 0; which < 2; which++) {
-    std::vector<double>& values = which == 0 ? s.k : s.v;
-    std::vector<uint8_t>& bytes = which == 0 ? s.k_bytes : s.v_bytes;
-    values.resize(elements);
-    bytes.resize(elements * size);
-    for (size_t i = 0; i < elements; i++) {
-      const float value = random.normal();
-      if (size == 4) {
-        values[i] = value;
-        memcpy(&bytes[i * 4], &value, 4);
-      } else {
-        const double rounded = to_bf16(value);
-        values[i] = rounded;
-        put_bf16(&bytes[i * 2], rounded);
-      }
-    }
-  }
-}
-
 /// Elements of the cache within one head of a block, for position p of the block and element d of the head.
 size_t key_at(const Shape& c, int p, int d) {
   return static_cast<size_t>(c.kv_type == QR_F32 ? d * c.block_tokens + p : (d / 2 * c.block_tokens + p) * 2 + d % 2);
@@ -59,23 +37,68 @@ size_t value_at(const Shape& c, int p, int d) {
   return static_cast<size_t>(c.kv_type == QR_F32 ? p * c.dim + d : (p / 2 * c.dim + d) * 2 + p % 2);
 }
 
+/// One element of a head, whose part of a block begins at `head`; where it has a scale, that lies at `scale`.
+double put_element(int kv_type, uint8_t* head, size_t at, const uint8_t* scale, Random& random) {
+  const float value = random.normal();
+  if (kv_type == QR_F32) {
+    memcpy(head + at * 4, &value, 4);
+    return value;
+  }
+  if (kv_type == QR_BF16) {
+    put_bf16(head + at * 2, to_bf16(value));
+    return to_bf16(value);
+  }
+  float factor;
+  memcpy(&factor, scale, 4);
+  const int code = kv_type == QR_KV_INT8 ? random.below(255) - 127 : random.below(127) | random.below(2) << 7;
+  head[at] = static_cast<uint8_t>(code);
+  return code_value(kv_type, head[at]) * factor;
+}
+
+void fill_cache(Scene& s, Random& random) {
+  const Shape& c = s.shape;
+  const size_t heads = static_cast<size_t>(s.n_blocks * c.kv_heads), elements = static_cast<size_t>(c.dim * c.block_tokens);
+  const size_t bytes_of_head = head_bytes(c.kv_type, c.dim, c.block_tokens);
+  for (int which = 0; which < 2; which++) {
+    std::vector<double>& values = which == 0 ? s.k : s.v;
+    std::vector<uint8_t>& bytes = which == 0 ? s.k_bytes : s.v_bytes;
+    values.resize(heads * elements);
+    bytes.resize(heads * bytes_of_head);
+    for (size_t h = 0; h < heads; h++) {
+      for (int p = 0; p < c.block_tokens; p++) {
+        uint8_t* head = &bytes[h * bytes_of_head];
+        uint8_t* scale = head + elements + static_cast<size_t>(p) * 4;
+        const float factor = static_cast<float>((0.2 + random.uniform()) * (c.kv_type == QR_KV_INT8 ? 0.02 : 0.01));
+        if (has_scales(c.kv_type)) memcpy(scale, &factor, 4);
+        for (int d = 0; d < c.dim; d++) {
+          const size_t at = which == 0 ? key_at(c, p, d) : value_at(c, p, d);
+          values[h * elements + at] = put_element(c.kv_type, head, at, scale, random);
+        }
+      }
+    }
+  }
+}
+
 /// Positions after a sequence's end hold NaN in blocks of its own: they must never be read into a result.
 void poison(Scene& s) {
-  const int bt = s.shape.block_tokens, dim = s.shape.dim;
+  const Shape& c = s.shape;
+  const size_t elements = static_cast<size_t>(c.dim * c.block_tokens), bytes_of_head = head_bytes(c.kv_type, c.dim, c.block_tokens);
+  const uint32_t nan = 0x7fc00000;
   for (size_t b = 0; b < s.spans.size(); b++) {
     const int block = s.blocks[b].back();
-    for (int p = (s.spans[b].context - 1) % bt + 1; p < bt; p++) {
-      for (int h = 0; h < s.shape.kv_heads; h++) {
-        for (int d = 0; d < dim; d++) {
-          const size_t base = static_cast<size_t>((block * s.shape.kv_heads + h) * dim * bt);
-          const size_t at[2] = {base + key_at(s.shape, p, d), base + value_at(s.shape, p, d)};
-          for (int which = 0; which < 2; which++) {
-            uint8_t* bytes = (which == 0 ? s.k_bytes : s.v_bytes).data();
-            const uint32_t nan = 0x7fc00000;
-            if (s.shape.kv_type == QR_F32) {
-              memcpy(bytes + at[which] * 4, &nan, 4);
+    for (int p = (s.spans[b].context - 1) % c.block_tokens + 1; p < c.block_tokens; p++) {
+      for (int h = 0; h < c.kv_heads; h++) {
+        for (int which = 0; which < 2; which++) {
+          uint8_t* head = (which == 0 ? s.k_bytes : s.v_bytes).data() + static_cast<size_t>(block * c.kv_heads + h) * bytes_of_head;
+          if (has_scales(c.kv_type)) memcpy(head + elements + static_cast<size_t>(p) * 4, &nan, 4);
+          for (int d = 0; d < c.dim; d++) {
+            const size_t at = which == 0 ? key_at(c, p, d) : value_at(c, p, d);
+            if (c.kv_type == QR_F32) {
+              memcpy(head + at * 4, &nan, 4);
+            } else if (c.kv_type == QR_BF16) {
+              memcpy(head + at * 2, reinterpret_cast<const uint8_t*>(&nan) + 2, 2);
             } else {
-              memcpy(bytes + at[which] * 2, reinterpret_cast<const uint8_t*>(&nan) + 2, 2);
+              head[at] = 0x7f;
             }
           }
         }
@@ -143,7 +166,7 @@ std::vector<double> reference(const Scene& s, size_t b, int position, int head, 
   const int first = c.window > 0 ? std::max(0, position - c.window + 1) : 0;
   std::vector<double> scores, out(static_cast<size_t>(c.dim));
   double largest = -HUGE_VAL, total = 0;
-  auto rounded = [&](double x) { return c.kv_type == QR_F32 ? x : to_bf16(x); };
+  auto rounded = [&](double x) { return c.kv_type == QR_F32 || c.kv_type == QR_KV_INT8 ? x : to_bf16(x); };
   auto base = [&](int p) {
     return static_cast<size_t>((s.blocks[b][static_cast<size_t>(p / c.block_tokens)] * c.kv_heads + kv_head) * c.dim * c.block_tokens);
   };
@@ -155,7 +178,11 @@ std::vector<double> reference(const Scene& s, size_t b, int position, int head, 
     scores.push_back(score);
     largest = fmax(largest, score);
   }
-  for (double& score : scores) total += score = rounded(exp(score - largest));
+  for (double& score : scores) {
+    score = exp(score - largest);
+    if (c.kv_type == QR_BF16) score = to_bf16(score);
+    total += score;
+  }
   for (int p = first; p <= position; p++) {
     for (int d = 0; d < c.dim; d++) {
       out[static_cast<size_t>(d)] += scores[static_cast<size_t>(p - first)] / total * s.v[base(p) + value_at(c, p % c.block_tokens, d)];
@@ -182,6 +209,18 @@ std::pair<double, double> errors(const Scene& s, const std::vector<float>& out) 
   return {most, total / static_cast<double>(out.size())};
 }
 
+struct Bound {
+  double most, mean;
+};
+Bound bound_of(int kv_type) {
+  switch (kv_type) {
+    case QR_F32: return {2e-5, 2e-6};
+    case QR_BF16: return {8e-3, 5e-5};  // a weight near the middle of two bfloat16 numbers may be rounded the other way
+    case QR_KV_FP8: return {1.6e-2, 6e-4};  // values are larger here, and weights are rounded together with their scales
+    default: return {5e-4, 5e-5};
+  }
+}
+
 void compare(const Shape& shape, const std::vector<Span>& spans) {
   const Scene s = make_scene(shape, spans, static_cast<uint64_t>(shape.dim * 100 + shape.heads));
   char name[128];
@@ -193,10 +232,9 @@ void compare(const Shape& shape, const std::vector<Span>& spans) {
     const std::vector<float> out = attend(s, rig, 0, spans.size());
     if (first.empty()) {
       first = out;
-      // Now and then a weight lies so near the middle of two bfloat16 numbers that it is rounded the other way.
       const auto [most, mean] = errors(s, out);
-      const bool exact = shape.kv_type == QR_F32;
-      check(most < (exact ? 2e-5 : 8e-3) && mean < (exact ? 2e-6 : 5e-5), "%s: error %g, mean %g", name, most, mean);
+      const Bound bound = bound_of(shape.kv_type);
+      check(most < bound.most && mean < bound.mean, "%s: error %g, mean %g", name, most, mean);
     }
     check(memcmp(first.data(), out.data(), out.size() * 4) == 0, "%s: same bits on %s", name, rig.label.c_str());
     size_t at = 0;
@@ -211,8 +249,8 @@ void compare(const Shape& shape, const std::vector<Span>& spans) {
 }
 
 /// The last query of a chunk must equal the same query computed as a chunk of one.
-void chunking() {
-  const Shape shape = {6, 2, 64, QR_BF16, 16, 0, 0};
+void chunking(int type) {
+  const Shape shape = {6, 2, 64, type, 16, 0, 0};
   Scene s = make_scene(shape, {{75, 40}}, 9);
   for (const Setup& setup : setups()) {
     Rig rig(setup.isa, setup.threads);
@@ -228,7 +266,7 @@ void chunking() {
       same = same && memcmp(one.data(), whole.data() + static_cast<size_t>(i) * width, width * 4) == 0;
     }
     s.q = all_q;
-    check(same, "attention: same bits however the prompt is cut (%s)", rig.label.c_str());
+    check(same, "attention: same bits however the prompt is cut, kv %d (%s)", type, rig.label.c_str());
   }
 }
 
@@ -245,7 +283,16 @@ void attention_cases() {
   compare({14, 2, 20, QR_BF16, 16, 20, 3.0f}, ragged);
   compare({3, 1, 5, QR_F32, 16, 1, 0}, ragged);
   compare({1, 1, 2, QR_BF16, 16, 0, 0}, ragged);
-  chunking();
+  for (int type : {QR_KV_INT8, QR_KV_FP8}) {
+    compare({9, 3, 64, type, 16, 0, 0}, {{1, 1}, {16, 1}, {17, 1}, {512, 1}, {513, 1}, {514, 2}, {130, 20}, {70, 70}});
+    compare({4, 2, 80, type, 16, 0, 5.0f}, ragged);
+    compare({4, 1, 128, type, 48, 0, 0}, ragged);
+    compare({7, 1, 64, type, 16, 7, 0}, {{40, 40}, {1, 1}, {90, 30}, {150, 70}, {200, 1}});
+    compare({14, 2, 20, type, 32, 20, 3.0f}, ragged);
+    compare({1, 1, 4, type, 16, 0, 0}, ragged);
+    compare({2, 1, 512, type, 16, 0, 0}, {{20, 20}});
+  }
+  for (int type : {QR_BF16, QR_KV_INT8, QR_KV_FP8}) chunking(type);
 }
 
 }  // namespace conformance

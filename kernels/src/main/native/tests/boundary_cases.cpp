@@ -93,6 +93,20 @@ void bad_lists() {
   back.table_stride = 32;
   for (int i = 0; i < 32; i++) back.blocks.push_back(i);
   refused(rig.run(QR_OP_ATTENTION, 0, &attention, back.view()), QR_INVALID, "a sequence that goes back");
+  QrAttention codes = attention;
+  codes.kv_type = QR_KV_INT8;
+  codes.head_dim = 6;
+  refused(rig.run(QR_OP_ATTENTION, 0, &codes, step.view()), QR_INVALID, "int8 heads of 6");
+  codes.head_dim = 516;
+  refused(rig.run(QR_OP_ATTENTION, 0, &codes, step.view()), QR_INVALID, "int8 heads of 516");
+  codes.kv_type = QR_Q8_0;
+  codes.head_dim = 32;
+  refused(rig.run(QR_OP_ATTENTION, 0, &codes, step.view()), QR_INVALID, "a cache in the type of a weight");
+  const QrCopyBlocks copy = {cache.address(), 128, 64, 1, 0};
+  const QrRopeKv rope = {x.address(), out.address(), 0, 0, x.address(), cache.address(), cache.address(), 1, 1, 4, 4, QR_KV_FP8, 16, 0, 0};
+  const QrOp both[] = {{QR_OP_COPY_BLOCKS, 0, reinterpret_cast<uint64_t>(&copy)}, {QR_OP_ROPE_KV, 0, reinterpret_cast<uint64_t>(&rope)}};
+  const QrStep two = StepData::rows(0).view();
+  refused(qr_submit(rig.device, both, 2, &two), QR_INVALID, "copies of half a block");
   QrGatherRows gather = {x.address(), out.address(), 16, 0};
   check(rig.run(QR_OP_GATHER_ROWS, 0, &gather, StepData::rows(0).view()) == QR_OK, "a step of nothing runs");
 }
@@ -172,7 +186,14 @@ void halves() {
   }
   ok = ok && quire::float_to_f16(70000.0f) == 0x7c00 && quire::float_to_f16(-HUGE_VALF) == 0xfc00;
   ok = ok && isnan(quire::bf16_to_float(quire::float_to_bf16(NAN))) && isinf(quire::bf16_to_float(quire::float_to_bf16(3.4e38f)));
-  check(ok, "float16 and bfloat16");
+  for (const auto& [value, code] : e4m3_ties()) {
+    ok = ok && quire::float_to_f8_e4m3(value) == code;
+    const float beyond = nextafterf(value, value < 0 ? -HUGE_VALF : HUGE_VALF);  // of a middle the next code is nearer
+    const int next = value < 0 ? (code & 1) == 0 && e4m3(code) > static_cast<double>(value) ? code + 1 : code : code;
+    ok = ok && quire::float_to_f8_e4m3(beyond) == next;
+  }
+  ok = ok && quire::float_to_f8_e4m3(1e9f) == 0x7e && quire::float_to_f8_e4m3(-HUGE_VALF) == 0xfe && quire::float_to_f8_e4m3(NAN) == 0x7f;
+  check(ok, "float16, bfloat16 and E4M3");
 }
 
 }  // namespace

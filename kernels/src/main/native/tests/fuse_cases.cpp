@@ -173,6 +173,8 @@ void fuse_cases() {
       {256, 5, 1, 256, 256, QR_BF16, 0, QR_Q4_K, QR_Q4_K, QR_Q6_K, QR_Q4_K, QR_Q4_K, QR_Q5_K, QR_Q6_K, false, false},
       {64, 8, 1, 16, 64, QR_F32, 0, QR_F16, QR_Q8_0, QR_Q4_0, QR_Q4_0, QR_F32, QR_Q4_0, QR_Q4_1, false, false},
       {64, 14, 2, 64, 64, QR_BF16, QR_HIGH_PRECISION, QR_Q4_0, QR_Q4_0, QR_Q4_0, QR_Q4_1, QR_Q4_0, QR_Q4_1, QR_Q4_1, true, true},
+      {64, 9, 3, 64, 192, QR_KV_INT8, 0, QR_Q4_1, QR_Q4_1, QR_Q4_1, QR_Q4_1, QR_Q4_1, QR_Q4_1, QR_Q4_1, false, true},
+      {96, 4, 2, 32, 96, QR_KV_FP8, 0, QR_Q4_0, QR_Q4_0, QR_Q8_0, QR_Q4_0, QR_Q8_0, QR_Q4_1, QR_Q4_0, true, true},
   };
   uint64_t seed = 31;
   for (const Layer& each : layers) {

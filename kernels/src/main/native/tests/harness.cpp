@@ -42,6 +42,15 @@ double to_bf16(double value) {
   return ldexp(nearbyint(ldexp(fraction, 8)), exponent - 8);
 }
 
+bool has_scales(int kv_type) { return kv_type == QR_KV_INT8 || kv_type == QR_KV_FP8; }
+
+double code_value(int kv_type, uint8_t code) { return kv_type == QR_KV_INT8 ? static_cast<int8_t>(code) : e4m3(code); }
+
+size_t head_bytes(int kv_type, int dim, int block_tokens) {
+  const int each = has_scales(kv_type) ? dim + 4 : kv_type == QR_BF16 ? 2 * dim : 4 * dim;
+  return static_cast<size_t>(each * block_tokens);
+}
+
 void put_bf16(uint8_t* to, double rounded) {
   const float value = static_cast<float>(rounded);
   memcpy(to, reinterpret_cast<const uint8_t*>(&value) + 2, 2);

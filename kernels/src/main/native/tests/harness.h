@@ -24,6 +24,12 @@ double worse(double most, double error);
 double to_bf16(double value);
 void put_bf16(uint8_t* to, double rounded);
 
+/// Whether a type of the KV cache has codes of a byte and scales; and what a code stands for, times its scale.
+bool has_scales(int kv_type);
+double code_value(int kv_type, uint8_t code);
+/// Bytes of one head's part of a block of the KV cache.
+size_t head_bytes(int kv_type, int dim, int block_tokens);
+
 /// An open device.
 class Rig {
  public:

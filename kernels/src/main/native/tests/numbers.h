@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <utility>
 #include <vector>
 
 namespace conformance {
@@ -57,6 +58,27 @@ inline uint16_t float_to_half(double value) {
   const double fraction = frexp(magnitude, &exponent);  // [0.5, 1)
   const int mantissa = static_cast<int>(nearbyint(ldexp(fraction, 11)));
   return static_cast<uint16_t>(sign + ((exponent + 13) << 10) + mantissa);
+}
+
+/// A code of E4M3 by its definition: exponents from -6 on, subnormal below, one NaN and no infinity.
+inline double e4m3(uint8_t code) {
+  const int exponent = code >> 3 & 15, mantissa = code & 7;
+  if ((code & 127) == 127) return NAN;
+  const double magnitude = exponent == 0 ? ldexp(mantissa, -9) : ldexp(8 + mantissa, exponent - 10);
+  return (code & 128) != 0 ? -magnitude : magnitude;
+}
+
+/// Numbers and what they are in E4M3: each code, and the middle between it and the next one, which goes to the even one.
+inline std::vector<std::pair<float, uint8_t>> e4m3_ties() {
+  std::vector<std::pair<float, uint8_t>> ties;
+  for (int code = 0; code < 127; code++) {
+    const double value = e4m3(static_cast<uint8_t>(code));
+    ties.push_back({static_cast<float>(value), static_cast<uint8_t>(code)});
+    if (code == 126) break;
+    const float middle = static_cast<float>((value + e4m3(static_cast<uint8_t>(code + 1))) / 2);
+    ties.push_back({-middle, static_cast<uint8_t>((code + code % 2) | 128)});
+  }
+  return ties;
 }
 
 /// |got - wanted| / |wanted| over all elements that are wanted; infinite if anything is NaN.

@@ -143,11 +143,25 @@ std::vector<double> prepared(const float* in, const Rope& c, const float* norm, 
   return out;
 }
 
-double cached(const std::vector<float>& cache, const Rope& c, size_t at) {
-  if (c.kv_type == QR_F32) return cache[at];
+/// How far element `at` of a head of a block is from what was wanted, in units of what is allowed. `largest` is that of
+/// the head at position `in` of the block.
+double stored_error(const std::vector<float>& cache, const Rope& c, int head, int in, int at, double wanted, double largest) {
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(cache.data()) + static_cast<size_t>(head) * head_bytes(c.kv_type, c.dim, c.block_tokens);
   float value = 0;
-  memcpy(reinterpret_cast<char*>(&value) + 2, reinterpret_cast<const char*>(cache.data()) + at * 2, 2);
-  return value;
+  if (c.kv_type == QR_F32) {
+    memcpy(&value, bytes + at * 4, 4);
+    return fabs(value - wanted) / (3e-6 * (1 + fabs(wanted)));
+  }
+  if (c.kv_type == QR_BF16) {
+    memcpy(reinterpret_cast<char*>(&value) + 2, bytes + at * 2, 2);
+    return fabs(value - wanted) / (4e-3 * (1 + fabs(wanted)));
+  }
+  memcpy(&value, bytes + c.dim * c.block_tokens + in * 4, 4);
+  const double unit = largest / (c.kv_type == QR_KV_INT8 ? 127 : 448), exact = wanted / unit;
+  double nearest = HUGE_VAL;
+  for (int code = 0; code < 256; code++) nearest = fmin(nearest, fabs(code_value(c.kv_type, static_cast<uint8_t>(code)) - exact));
+  const double beyond = fabs(code_value(c.kv_type, bytes[at]) - exact) - nearest;
+  return worse(fabs(value / unit - 1) / 1e-5, beyond / (1e-4 * (1 + fabs(exact))));
 }
 
 struct RopeData {
@@ -178,7 +192,6 @@ RopeData rope_data(const Rope& c) {
 
 void check_rope(const Rope& c, RopeData& d, Floats& q, const std::vector<float>& k, const std::vector<float>& v,
                 const char* label) {
-  const double tolerance = c.kv_type == QR_BF16 ? 4e-3 : 3e-6;
   double worst = 0;
   for (int t = 0; t < kTokens; t++) {
     const float* row = &d.qkv[static_cast<size_t>(t * (c.heads + 2 * c.kv_heads) * c.dim)];
@@ -194,15 +207,18 @@ void check_rope(const Rope& c, RopeData& d, Floats& q, const std::vector<float>&
     for (int h = 0; slot >= 0 && h < c.kv_heads; h++) {
       const std::vector<double> key = prepared(row + (c.heads + h) * c.dim, c, d.k_norm.data(), cs);
       const float* value = row + (c.heads + c.kv_heads + h) * c.dim;
-      const int base = (slot / c.block_tokens * c.kv_heads + h) * c.dim * c.block_tokens, in = slot % c.block_tokens;
+      const int head = slot / c.block_tokens * c.kv_heads + h, in = slot % c.block_tokens;
+      double largest_k = 0, largest_v = 0;
       for (int i = 0; i < c.dim; i++) {
-        const bool pairs = c.kv_type == QR_BF16;
+        largest_k = fmax(largest_k, fabs(key[static_cast<size_t>(i)]));
+        largest_v = fmax(largest_v, fabs(value[i]));
+      }
+      for (int i = 0; i < c.dim; i++) {
+        const bool pairs = c.kv_type != QR_F32;
         const int key_at = pairs ? (i / 2 * c.block_tokens + in) * 2 + i % 2 : i * c.block_tokens + in;
         const int value_at = pairs ? (in / 2 * c.dim + i) * 2 + in % 2 : in * c.dim + i;
-        const double got_k = cached(k, c, static_cast<size_t>(base + key_at));
-        const double got_v = cached(v, c, static_cast<size_t>(base + value_at)), want_v = value[i];
-        worst = worse(worst, fabs(got_k - key[static_cast<size_t>(i)]) / (tolerance * (1 + fabs(key[static_cast<size_t>(i)]))));
-        worst = worse(worst, fabs(got_v - want_v) / (tolerance * (1 + fabs(want_v))));
+        worst = worse(worst, stored_error(k, c, head, in, key_at, key[static_cast<size_t>(i)], largest_k));
+        worst = worse(worst, stored_error(v, c, head, in, value_at, value[i], largest_v));
       }
     }
   }
@@ -253,6 +269,11 @@ void rope_cases() {
   rope({4, 2, 128, 128, QR_BF16, 16, true, false});
   rope({2, 1, 80, 20, QR_F32, 16, true, true});
   rope({3, 3, 6, 4, QR_BF16, 16, false, false});
+  for (int type : {QR_KV_INT8, QR_KV_FP8}) {
+    rope({9, 3, 64, 64, type, 16, false, false});
+    rope({4, 2, 128, 128, type, 16, true, false});
+    rope({2, 1, 20, 20, type, 32, true, true});
+  }
 }
 
 }  // namespace conformance

@@ -39,7 +39,7 @@ int in_vectors(int index, const char* what, int32_t cols) {
 /// What is the same for ROPE_KV and ATTENTION.
 template <class Args>
 int check_cache(int index, const Args& a) {
-  if (a.kv_type != QR_BF16) return unsupported(index, "kv_type", a.kv_type, "a BF16 cache (30)");
+  if (a.kv_type == QR_F32) return unsupported(index, "kv_type", a.kv_type, "a cache of BF16 (30), INT8 (24) or FP8 (101)");
   if ((a.block_tokens & (a.block_tokens - 1)) != 0) return unsupported(index, "block_tokens", a.block_tokens, "powers of two");
   if (a.head_dim % 8 != 0 || a.head_dim > kMostHeadDim) return unsupported(index, "head_dim", a.head_dim, "multiples of 8 up to 256");
   return QR_OK;
@@ -117,6 +117,7 @@ int Program::compile(const QrOp* ops, int32_t n, int ranks) {
   *this = Program();
   int status = QR_OK;
   for (int32_t i = 0; i < n && status == QR_OK; i++) status = add(i, ops[i], ranks);
+  if (status == QR_OK) status = check_block_bytes(ops, n);
   if (status != QR_OK) *this = Program();
   return status;
 }

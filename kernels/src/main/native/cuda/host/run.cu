@@ -14,6 +14,14 @@ T* at(uint64_t address) {
   return reinterpret_cast<T*>(address);
 }
 
+KvKind kind_of(int32_t kv_type) {
+  switch (kv_type) {
+    case QR_KV_INT8: return KvKind::kInt8;
+    case QR_KV_FP8: return KvKind::kFp8;
+    default: return KvKind::kBf16;
+  }
+}
+
 int log2_of(int32_t power) {
   int shift = 0;
   while (1 << shift < power) shift++;
@@ -94,8 +102,8 @@ cudaError_t run_rope(const Run& run, const Operation& op) {
   args.q_norm = at<float>(a.q_norm);
   args.k_norm = at<float>(a.k_norm);
   args.cos_sin = at<float>(a.cos_sin);
-  args.k_cache = at<bf16>(a.k_cache);
-  args.v_cache = at<bf16>(a.v_cache);
+  args.k_cache = at<void>(a.k_cache);
+  args.v_cache = at<void>(a.v_cache);
   args.position = run.step.position;
   args.slot = run.step.slot;
   args.tokens = run.step.tokens;
@@ -106,6 +114,7 @@ cudaError_t run_rope(const Run& run, const Operation& op) {
   args.block_shift = log2_of(a.block_tokens);
   args.interleaved = (op.flags & QR_INTERLEAVED) != 0;
   args.eps = a.eps;
+  args.kv = kind_of(a.kv_type);
   return rope_kv(args, run.stream);
 }
 
@@ -115,8 +124,8 @@ cudaError_t run_attention(const Run& run, const Operation& op) {
   AttentionArgs args = {};
   args.q = at<bf16>(a.q);
   args.out = at<bf16>(a.out);
-  args.k_cache = at<bf16>(a.k_cache);
-  args.v_cache = at<bf16>(a.v_cache);
+  args.k_cache = at<void>(a.k_cache);
+  args.v_cache = at<void>(a.v_cache);
   args.block_table = run.step.block_table;
   args.decode = plan.decode;
   args.prefill = plan.prefill;
@@ -124,6 +133,7 @@ cudaError_t run_attention(const Run& run, const Operation& op) {
   args.counts = plan.counts;
   args.partial_out = run.workspace.partial_out.at<float>();
   args.partial_stats = run.workspace.partial_stats.at<float2>();
+  args.kv = kind_of(a.kv_type);
   args.heads = a.heads;
   args.kv_heads = a.kv_heads;
   args.head_dim = a.head_dim;

@@ -19,30 +19,63 @@ struct Scene {
   std::vector<AttentionSpan> spans;  // query is filled in
 };
 
+/// K or V: its bytes, and the values [block][kv head][token in block][D] that they stand for.
 struct Cache {
-  std::vector<bf16> k, v;
+  std::vector<uint8_t> bytes;
+  std::vector<double> values;
 };
 
-/// Positions past a sequence's end are NaN.
-Cache make_cache(const AttentionScene& s, Random& random) {
-  Cache cache;
-  cache.k = normals(static_cast<size_t>(s.cache_size()), random);
-  cache.v = normals(static_cast<size_t>(s.cache_size()), random);
-  const int bt = s.shape.block_tokens, dim = s.shape.dim;
-  for (size_t b = 0; b < s.spans.size(); b++) {
-    const int length = s.spans[b].length;
-    for (int h = 0; h < s.shape.kv_heads && length % bt != 0; h++) {
-      for (int p = length % bt; p < bt; p++) {
-        const int block = s.table[b * static_cast<size_t>(s.stride) + static_cast<size_t>(length / bt)];
-        const size_t at = static_cast<size_t>(((block * s.shape.kv_heads + h) * bt + p) * dim);
-        for (size_t d = 0; d < static_cast<size_t>(dim); d++) cache.k[at + d] = cache.v[at + d] = {0x7fff};
-      }
+/// A row of a head: of the block's elements at `elements`, and where there are such the scales at `scales`.
+void fill_row(const AttentionShape& s, int row, uint8_t* elements, uint8_t* scales, double* values, Random& random) {
+  const float scale = static_cast<float>((0.2 + random.uniform()) * (s.kv == KvKind::kInt8 ? 0.02 : 0.01));
+  if (scaled(s.kv)) memcpy(scales + row * 4, &scale, 4);
+  for (int d = 0; d < s.dim; d++) {
+    uint8_t* to = elements + (row * s.dim + d) * kv_bytes(s.kv);
+    if (!scaled(s.kv)) {
+      const bf16 value = round_to_bf16(random.normal());
+      memcpy(to, &value, 2);
+      values[d] = value_of(value);
+    } else if (s.kv == KvKind::kInt8) {
+      const int code = random.below(255) - 127;
+      *to = static_cast<uint8_t>(code);
+      values[d] = static_cast<double>(scale) * code;
+    } else {
+      *to = static_cast<uint8_t>(random.below(127) | random.below(2) << 7);
+      values[d] = scale * conformance::e4m3(*to);
+    }
+  }
+}
+
+Cache make_cache(const AttentionScene& scene, Random& random) {
+  const AttentionShape& s = scene.shape;
+  Cache cache = {std::vector<uint8_t>(static_cast<size_t>(scene.cache_bytes())), std::vector<double>(static_cast<size_t>(scene.cache_size()))};
+  for (int head = 0; head < scene.blocks * s.kv_heads; head++) {
+    uint8_t* elements = cache.bytes.data() + static_cast<size_t>(head * s.block_tokens * token_bytes(s.kv, s.dim));
+    for (int row = 0; row < s.block_tokens; row++) {
+      double* values = cache.values.data() + static_cast<size_t>((head * s.block_tokens + row) * s.dim);
+      fill_row(s, row, elements, elements + s.block_tokens * s.dim, values, random);
     }
   }
   return cache;
 }
 
-std::vector<double> reference(const AttentionScene& scene, const Cache& cache, const std::vector<bf16>& q) {
+/// Positions past a sequence's end become NaN.
+void poison(const AttentionScene& scene, Cache& cache) {
+  const AttentionShape& s = scene.shape;
+  const int bt = s.block_tokens;
+  for (size_t b = 0; b < scene.spans.size(); b++) {
+    const int length = scene.spans[b].length;
+    for (int h = 0; h < s.kv_heads && length % bt != 0; h++) {
+      const int block = scene.table[b * static_cast<size_t>(scene.stride) + static_cast<size_t>(length / bt)];
+      uint8_t* elements = cache.bytes.data() + static_cast<size_t>((block * s.kv_heads + h) * bt * token_bytes(s.kv, s.dim));
+      const int from = length % bt, bytes = s.dim * kv_bytes(s.kv);
+      memset(elements + from * bytes, scaled(s.kv) ? 0x7f : 0xff, static_cast<size_t>((bt - from) * bytes));
+      if (scaled(s.kv)) memset(elements + bt * s.dim + from * 4, 0xff, static_cast<size_t>((bt - from) * 4));
+    }
+  }
+}
+
+std::vector<double> reference(const AttentionScene& scene, const Cache& k, const Cache& v, const std::vector<bf16>& q) {
   const AttentionShape& s = scene.shape;
   std::vector<double> out(static_cast<size_t>(scene.query_size()));
   const int bt = s.block_tokens;
@@ -62,7 +95,7 @@ std::vector<double> reference(const AttentionScene& scene, const Cache& cache, c
         double most = -HUGE_VAL, total = 0;
         for (int p = first; p <= position; p++) {
           double score = 0;
-          for (size_t d = 0; d < static_cast<size_t>(s.dim); d++) score += static_cast<double>(value_of(q[at + d])) * value_of(cache.k[row(p) + d]);
+          for (size_t d = 0; d < static_cast<size_t>(s.dim); d++) score += static_cast<double>(value_of(q[at + d])) * k.values[row(p) + d];
           score *= scale;
           if (s.softcap > 0) score = s.softcap * tanh(score / s.softcap);
           weights.push_back(score);
@@ -70,7 +103,7 @@ std::vector<double> reference(const AttentionScene& scene, const Cache& cache, c
         }
         for (double& w : weights) total += w = exp(w - most);
         for (int p = first; p <= position; p++) {
-          for (size_t d = 0; d < static_cast<size_t>(s.dim); d++) out[at + d] += weights[static_cast<size_t>(p - first)] / total * value_of(cache.v[row(p) + d]);
+          for (size_t d = 0; d < static_cast<size_t>(s.dim); d++) out[at + d] += weights[static_cast<size_t>(p - first)] / total * v.values[row(p) + d];
         }
       }
     }
@@ -78,14 +111,17 @@ std::vector<double> reference(const AttentionScene& scene, const Cache& cache, c
   return out;
 }
 
-void run(const Scene& s, uint64_t seed) {
+void run(const Scene& s, KvKind kv, uint64_t seed) {
   Random random(seed);
-  const AttentionScene scene({s.heads, s.kv_heads, s.dim, s.block_tokens, s.window, s.softcap}, s.spans, s.split, 2 * s.split, true, random);
-  const Cache cache = make_cache(scene, random);
+  const AttentionScene scene({s.heads, s.kv_heads, s.dim, s.block_tokens, s.window, s.softcap, kv}, s.spans, s.split, 2 * s.split, true, random);
+  Cache k = make_cache(scene, random), v = make_cache(scene, random);
+  poison(scene, k);
+  poison(scene, v);
   const std::vector<bf16> q = normals(static_cast<size_t>(scene.query_size()), random);
-  const std::vector<double> wanted = reference(scene, cache, q);
+  const std::vector<double> wanted = reference(scene, k, v, q);
   const AttentionCounts& counts = scene.counts;
-  Device<bf16> d_q(q), d_k(cache.k), d_v(cache.v), out(q.size()), plain_out(q.size());
+  Device<bf16> d_q(q), out(q.size()), plain_out(q.size());
+  Device<uint8_t> d_k(k.bytes), d_v(v.bytes);
   Device<int32_t> d_start(scene.query_start), d_length(scene.length);
   Device<float> partial_out(static_cast<size_t>(scene.partial_size()));
   Device<float2> partial_stats(static_cast<size_t>(scene.plan.slots * s.heads));
@@ -106,7 +142,7 @@ void run(const Scene& s, uint64_t seed) {
   args.out = plain_out.data();
   require(attention_plain(args, d_start.data(), d_length.data(), static_cast<int>(s.spans.size()), scene.tokens, nullptr), s.name);
   const std::vector<bf16> got = out.host(), plain = plain_out.host();
-  const std::string name = std::string("attention ") + s.name;
+  const std::string name = std::string("attention ") + s.name + (kv == KvKind::kInt8 ? ", int8" : kv == KvKind::kFp8 ? ", fp8" : "");
   check(name + " plain", relative_error(plain, wanted), 3e-3);
   check(name, relative_error(got, wanted), 4e-3);
   digest(got);
@@ -153,7 +189,9 @@ void attention_cases() {
       {"chunks and decodes mixed", 4, 2, 64, 16, 0, 0, 64, {{0, 1, 70}, {0, 30, 30}, {0, 1, 129}, {0, 17, 50}, {0, 4, 9}}},
   };
   uint64_t seed = 1;
-  for (const Scene& scene : scenes) run(scene, seed++);
+  for (const KvKind kv : {KvKind::kBf16, KvKind::kInt8, KvKind::kFp8}) {
+    for (const Scene& scene : scenes) run(scene, kv, seed++);
+  }
   const bool refused = !attention_supports(256, 1, 64) && !attention_supports(8, 3, 64) && !attention_supports(4, 4, 72);
   const bool planned = plan_attention({{0, 9, 9}}, 256, 1, 64, 0, 64, 64).prefill.empty() &&
                        plan_attention({{0, 1, 0}}, 4, 1, 64, 0, 64, 64).merges.empty();

@@ -17,6 +17,7 @@ namespace cuda_cases {
 struct AttentionShape {
   int heads = 32, kv_heads = 8, dim = 128, block_tokens = 16, window = 0;
   float softcap = 0;
+  quire::cuda::KvKind kv = quire::cuda::KvKind::kBf16;
 };
 
 /// All of the op that lies with the host; who owns what of it lies on the device is the user's matter.
@@ -60,14 +61,15 @@ struct AttentionScene {
   int32_t slot(size_t sequence, int position) const {
     return table[sequence * static_cast<size_t>(stride) + static_cast<size_t>(position / shape.block_tokens)] * shape.block_tokens + position % shape.block_tokens;
   }
-  /// Elements of K, as of V.
+  /// Elements of K, as of V, and their bytes.
   int64_t cache_size() const { return int64_t{blocks} * shape.kv_heads * shape.block_tokens * shape.dim; }
+  int64_t cache_bytes() const { return int64_t{blocks} * shape.kv_heads * shape.block_tokens * quire::cuda::token_bytes(shape.kv, shape.dim); }
   int64_t query_size() const { return int64_t{tokens} * shape.heads * shape.dim; }
   int64_t partial_size() const { return int64_t{plan.slots} * shape.heads * shape.dim; }
 
   double kv_bytes() const {
     double bytes = 0;
-    for (const quire::cuda::AttentionSpan& s : spans) bytes += 4.0 * s.length * shape.kv_heads * shape.dim;
+    for (const quire::cuda::AttentionSpan& s : spans) bytes += 2.0 * s.length * shape.kv_heads * quire::cuda::token_bytes(shape.kv, shape.dim);
     return bytes;
   }
   double flops() const {
@@ -85,6 +87,7 @@ struct AttentionScene {
     a.prefill = upload(plan.prefill);
     a.merges = upload(plan.merges);
     a.counts = upload(std::vector<quire::cuda::AttentionCounts>{counts});
+    a.kv = shape.kv;
     a.heads = shape.heads;
     a.kv_heads = shape.kv_heads;
     a.head_dim = shape.dim;

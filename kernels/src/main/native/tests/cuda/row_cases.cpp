@@ -40,7 +40,40 @@ void norm_case(int rows, int cols, bool add, uint64_t seed) {
 struct Rotation {
   int tokens, heads, kv_heads, dim, rotary, interleaved;
   bool norm;
+  KvKind kv = KvKind::kBf16;
 };
+
+/// How far a cache is from what was wanted, where something was. In bf16 as relative_error. Codes must be the nearest by
+/// the definition: 0 if they are, and the scales too.
+double cache_error(const Rotation& r, const std::vector<uint8_t>& cache, const std::vector<double>& wanted) {
+  const size_t rows = wanted.size() / static_cast<size_t>(r.dim), dim = static_cast<size_t>(r.dim);
+  if (!scaled(r.kv)) {
+    std::vector<bf16> values(wanted.size());
+    memcpy(values.data(), cache.data(), cache.size());
+    return relative_error(values, wanted);
+  }
+  const double most = r.kv == KvKind::kInt8 ? 127 : 448;
+  double error = 0;
+  auto add = [&](double one) { error = one <= error ? error : one; };  // NaN too
+  for (size_t row = 0; row < rows; row++) {
+    const uint8_t* head = &cache[row / 16 * 16 * (dim + 4)];
+    float scale;
+    memcpy(&scale, head + 16 * dim + row % 16 * 4, 4);
+    double largest = 0;
+    for (size_t d = 0; d < dim; d++) largest = std::max(largest, fabs(wanted[row * dim + d]));
+    add(fabs(scale - largest / most) - 1e-4 * largest / most);
+    for (size_t d = 0; d < dim && largest > 0; d++) {
+      auto distance = [&](int code) {
+        const double value = r.kv == KvKind::kInt8 ? static_cast<int8_t>(code) : conformance::e4m3(static_cast<uint8_t>(code));
+        return fabs(value - wanted[row * dim + d] * most / largest);
+      };
+      double nearest = HUGE_VAL;
+      for (int code = 0; code < 256; code++) nearest = fmin(nearest, distance(code));
+      add(distance(head[row % 16 * dim + d]) - nearest - 1e-2);  // of rotation in float32
+    }
+  }
+  return error;
+}
 
 void rope_case(const Rotation& r, uint64_t seed) {
   Random random(seed);
@@ -87,22 +120,47 @@ void rope_case(const Rotation& r, uint64_t seed) {
       }
     }
   }
-  const std::vector<bf16> zeros(cache_size, bf16{0});
-  Device<bf16> d_qkv(qkv), q_out(wanted_q.size()), k(zeros), v(zeros);
+  const std::vector<uint8_t> zeros(cache_size / static_cast<size_t>(r.dim) * static_cast<size_t>(token_bytes(r.kv, r.dim)));
+  Device<bf16> d_qkv(qkv), q_out(wanted_q.size());
+  Device<uint8_t> k(zeros), v(zeros);
   Device<float> d_qn(q_norm, Writer::kNobody), d_kn(k_norm, Writer::kNobody), table(cos_sin, Writer::kNobody);
   Device<int32_t> d_position(position), d_slot(slot);
   require(rope_kv({d_qkv.data(), q_out.data(), r.norm ? d_qn.data() : nullptr, r.norm ? d_kn.data() : nullptr, table.data(),
                    k.data(), v.data(), d_position.data(), d_slot.data(), r.tokens, r.heads, r.kv_heads, r.dim, r.rotary, 4,
-                   r.interleaved, 1e-6f},
+                   r.interleaved, 1e-6f, r.kv},
                   nullptr),
           "rope");
-  const std::string name = "rope D " + std::to_string(r.dim) + " of " + std::to_string(r.rotary) + (r.interleaved ? " interleaved" : "") + (r.norm ? " norm" : "");
+  const std::string name = "rope D " + std::to_string(r.dim) + " of " + std::to_string(r.rotary) + (r.interleaved ? " interleaved" : "") + (r.norm ? " norm" : "") + (r.kv == KvKind::kInt8 ? ", int8" : r.kv == KvKind::kFp8 ? ", fp8" : "");
   const std::vector<bf16> got = q_out.host();
   check(name + " q", relative_error(got, wanted_q), 3e-3);
-  check(name + " k", relative_error(k.host(), wanted_k), 3e-3);
-  check(name + " v", relative_error(v.host(), wanted_v), 0);
+  check(name + " k", cache_error(r, k.host(), wanted_k), scaled(r.kv) ? 0 : 3e-3);
+  check(name + " v", cache_error(r, v.host(), wanted_v), 0);
   digest(got);
   digest(k.host());
+}
+
+/// A value of which every element is a code or lies in the middle of two.
+void ties_case() {
+  constexpr int kDim = 256;
+  std::vector<bf16> qkv(3 * kDim, bf16{0});
+  std::vector<uint8_t> wanted(kDim);
+  size_t at = 0;
+  for (const auto& [value, code] : conformance::e4m3_ties()) {
+    qkv[2 * kDim + at] = round_to_bf16(value);
+    wanted[at++] = code;
+  }
+  const std::vector<float> table(kDim, 1.0f);
+  const std::vector<int32_t> zero(1, 0);
+  Device<bf16> d_qkv(qkv), q(kDim);
+  Device<uint8_t> k(16 * (kDim + 4)), v(16 * (kDim + 4));
+  Device<float> cos_sin(table, Writer::kNobody);
+  Device<int32_t> position(zero), slot(zero);
+  require(rope_kv({d_qkv.data(), q.data(), nullptr, nullptr, cos_sin.data(), k.data(), v.data(), position.data(), slot.data(), 1, 1, 1,
+                   kDim, kDim, 4, 0, 1e-6f, KvKind::kFp8},
+                  nullptr),
+          "rope");
+  const std::vector<uint8_t> got = v.host();
+  check("fp8 codes of ties", std::equal(wanted.begin(), wanted.end(), got.begin()) ? 0 : 1, 0);
 }
 
 void gated_case(int tokens, int inner, int gelu, uint64_t seed) {
@@ -179,10 +237,15 @@ void row_cases() {
   norm_case(2, 24000, false, 4);
   norm_case(2, 40008, true, 6);
   uint64_t seed = 10;
-  for (const Rotation& r : {Rotation{3, 4, 2, 128, 128, 0, false}, {3, 3, 1, 64, 64, 0, true}, {2, 2, 1, 80, 32, 0, false},
+  for (Rotation r : {Rotation{3, 4, 2, 128, 128, 0, false}, {3, 3, 1, 64, 64, 0, true}, {2, 2, 1, 80, 32, 0, false},
                             {3, 2, 2, 128, 64, 1, false}, {2, 2, 1, 256, 256, 0, true}, {3, 8, 4, 96, 96, 1, true}}) {
-    rope_case(r, seed++);
+    for (const KvKind kv : {KvKind::kBf16, KvKind::kInt8, KvKind::kFp8}) {
+      r.kv = kv;
+      rope_case(r, seed);
+    }
+    seed++;
   }
+  ties_case();
   gated_case(1, 8, 0, 30);
   gated_case(5, 264, 0, 31);
   gated_case(3, 1000, 1, 32);

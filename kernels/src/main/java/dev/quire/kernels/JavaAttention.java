@@ -6,10 +6,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
-/** Rotation, the paged cache and attention of {@link JavaBackend}. Sums are in double. */
+/**
+ * Rotation and attention of {@link JavaBackend}. Sums are in double; what is not stored is rounded as a bfloat16 cache
+ * has it, and else exact.
+ */
 final class JavaAttention {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-    private static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
 
     private JavaAttention() {}
@@ -70,56 +72,16 @@ final class JavaAttention {
 
     /** Writes the keys at {@code row[from..]} and the values after them to a slot of the cache. */
     private static void store(float[] row, int from, KvLayer cache, int slot) {
-        MemorySegment memory = ((DeviceBuffer) cache.buffer()).segment();
         int d = cache.headDim();
         for (int h = 0; h < cache.kvHeads(); h++) {
-            for (int i = 0; i < d; i++) {
-                put(memory, cache.type(), keyAt(cache, slot, h, i), row[from + h * d + i]);
-                put(memory, cache.type(), valueAt(cache, slot, h, i), row[from + (cache.kvHeads() + h) * d + i]);
-            }
+            JavaCache.write(cache, cache.keyOffset(), slot, h, row, from + h * d);
+            JavaCache.write(cache, cache.valueOffset(), slot, h, row, from + (cache.kvHeads() + h) * d);
         }
-    }
-
-    /** Byte offset of element i of a key. */
-    private static long keyAt(KvLayer c, int slot, int head, int i) {
-        return c.keyOffset() + at(c, slot, head, i, slot % c.blockTokens(), c.blockTokens());
-    }
-
-    /** Byte offset of element i of a value. */
-    private static long valueAt(KvLayer c, int slot, int head, int i) {
-        return c.valueOffset() + at(c, slot, head, slot % c.blockTokens(), i, c.headDim());
-    }
-
-    /** Element (row, column) of this head's part of a block, whose rows lie side by side in pairs in bfloat16. */
-    private static long at(KvLayer c, int slot, int head, int row, int column, int columns) {
-        long base = ((long) (slot / c.blockTokens()) * c.kvHeads() + head) * c.headDim() * c.blockTokens();
-        long element = c.type() == KvType.F32 ? row * columns + column : (row / 2 * columns + column) * 2 + row % 2;
-        return (base + element) * c.type().bytes();
-    }
-
-    private static void put(MemorySegment memory, KvType type, long at, float value) {
-        switch (type) {
-            case F32 -> memory.set(FLOAT, at, value);
-            case BF16 -> memory.set(HALF, at, (short) (Float.floatToRawIntBits(rounded(value)) >>> 16));
-        }
-    }
-
-    private static float at(MemorySegment memory, KvType type, long at) {
-        return switch (type) {
-            case F32 -> memory.get(FLOAT, at);
-            case BF16 -> Float.intBitsToFloat(memory.get(HALF, at) << 16);
-        };
-    }
-
-    /** The nearest bfloat16, even on ties. */
-    private static float rounded(float value) {
-        int bits = Float.floatToIntBits(value); // one NaN, whose low half is 0
-        return Float.intBitsToFloat(Float.isNaN(value) ? bits : bits + 0x7fff + (bits >>> 16 & 1) & 0xffff0000);
     }
 
     private static void round(float[] values, KvType type) {
         for (int i = 0; type == KvType.BF16 && i < values.length; i++) {
-            values[i] = rounded(values[i]);
+            values[i] = JavaCache.bfloat16(values[i]);
         }
     }
 
@@ -145,8 +107,8 @@ final class JavaAttention {
 
     private static void attend(Op.Attention op, Step step, Query query) {
         KvLayer cache = op.cache();
-        MemorySegment memory = ((DeviceBuffer) cache.buffer()).segment();
         int d = cache.headDim();
+        float[] head = new float[d];
         int kvHead = query.head / (op.heads() / cache.kvHeads());
         int position = step.positions.getAtIndex(INT, query.token);
         int first = op.window() == 0 ? 0 : Math.max(0, position - op.window() + 1);
@@ -155,9 +117,10 @@ final class JavaAttention {
         int qAt = (query.token * op.heads() + query.head) * d;
         for (int p = first; p <= position; p++) {
             int slot = slot(step, query.sequence, p, cache.blockTokens());
+            JavaCache.read(cache, cache.keyOffset(), slot, kvHead, head);
             double sum = 0;
             for (int i = 0; i < d; i++) {
-                sum += (double) query.q[qAt + i] * at(memory, cache.type(), keyAt(cache, slot, kvHead, i));
+                sum += (double) query.q[qAt + i] * head[i];
             }
             double score = sum * op.scale();
             weights[p - first] = op.softcap() == 0 ? score : op.softcap() * Math.tanh(score / op.softcap());
@@ -167,11 +130,12 @@ final class JavaAttention {
         double[] out = new double[d];
         for (int p = first; p <= position; p++) {
             double exact = Math.exp(weights[p - first] - largest);
-            double weight = cache.type() == KvType.F32 ? exact : rounded((float) exact);
+            double weight = cache.type() == KvType.BF16 ? JavaCache.bfloat16((float) exact) : exact;
             total += weight;
             int slot = slot(step, query.sequence, p, cache.blockTokens());
+            JavaCache.read(cache, cache.valueOffset(), slot, kvHead, head);
             for (int i = 0; i < d; i++) {
-                out[i] += weight * at(memory, cache.type(), valueAt(cache, slot, kvHead, i));
+                out[i] += weight * head[i];
             }
         }
         MemorySegment target = JavaKernels.memory(op.out());

@@ -203,7 +203,7 @@ final class NativeProgram implements Backend.Program {
                 .set("heads", heads)
                 .set("kv_heads", cache.kvHeads())
                 .set("head_dim", cache.headDim())
-                .set("kv_type", cache.type().type().code())
+                .set("kv_type", cache.type().code())
                 .set("block_tokens", cache.blockTokens());
     }
 

@@ -1,6 +1,7 @@
 package dev.quire.kernels;
 
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,17 +22,21 @@ public sealed interface Op {
         GELU_TANH
     }
 
-    /** Element type of the KV cache. */
+    /** Element type of the KV cache. INT8 and FP8 (E4M3) have a scale for each head of a key or value. */
     enum KvType {
-        F32(4, DType.F32),
-        BF16(2, DType.BF16);
+        F32(4, 0),
+        BF16(2, 30),
+        INT8(1, 24),
+        FP8(1, 101);
+
+        private static final int MAX_SCALED_DIM = 512;
 
         private final int bytes;
-        private final DType type;
+        private final int code;
 
-        KvType(int bytes, DType type) {
+        KvType(int bytes, int code) {
             this.bytes = bytes;
-            this.type = type;
+            this.code = code;
         }
 
         /** Bytes per element. */
@@ -39,17 +44,35 @@ public sealed interface Op {
             return bytes;
         }
 
-        /** The same as an element type. */
-        public DType type() {
-            return type;
+        /** The type's number in quire.h. */
+        public int code() {
+            return code;
+        }
+
+        /** Whether each head of a key or value has a float32 scale behind the elements of its block. */
+        public boolean scaled() {
+            return bytes == 1;
+        }
+
+        /** What the number of elements in a head has to be, or an empty text where it is that. */
+        String refusal(int headDim) {
+            return switch (this) {
+                case F32 -> "";
+                case BF16 -> headDim % 2 == 0 ? "" : "bfloat16 takes an even one";
+                case INT8, FP8 ->
+                    headDim % 4 == 0 && headDim <= MAX_SCALED_DIM
+                            ? ""
+                            : name().toLowerCase(Locale.ROOT) + " takes multiples of 4 up to " + MAX_SCALED_DIM;
+            };
         }
     }
 
     /**
      * The KV cache of one layer: K {@code [blocks, kvHeads, headDim, blockTokens]}, V
-     * {@code [blocks, kvHeads, blockTokens, headDim]}, each somewhere in a buffer. In bfloat16 two neighbours of the
-     * third dimension lie side by side: {@code [blocks, kvHeads, headDim / 2, blockTokens, 2]} and
-     * {@code [blocks, kvHeads, blockTokens / 2, headDim, 2]}.
+     * {@code [blocks, kvHeads, blockTokens, headDim]}, each somewhere in a buffer. In all types but float32 two neighbours
+     * of the third dimension lie side by side: {@code [blocks, kvHeads, headDim / 2, blockTokens, 2]} and
+     * {@code [blocks, kvHeads, blockTokens / 2, headDim, 2]}; where there are scales, {@code [blockTokens]} of them lie
+     * behind each {@code [kvHead]}.
      */
     record KvLayer(
             Buffer buffer,
@@ -72,12 +95,13 @@ public sealed interface Op {
 
         /** Bytes of one block of keys (or of values) in one layer. */
         public static long blockBytes(int blockTokens, int kvHeads, int headDim, KvType type) {
-            boolean pairs = type != KvType.BF16 || headDim % 2 == 0;
-            if (blockTokens < 16 || blockTokens % 16 != 0 || kvHeads < 1 || headDim < 1 || !pairs) {
+            String refusal = type.refusal(headDim);
+            if (blockTokens < 16 || blockTokens % 16 != 0 || kvHeads < 1 || headDim < 1 || !refusal.isEmpty()) {
                 throw new IllegalArgumentException("blockTokens=" + blockTokens + " (a multiple of 16), kvHeads="
-                        + kvHeads + ", headDim=" + headDim + (pairs ? "" : " (bfloat16 takes an even one)"));
+                        + kvHeads + ", headDim=" + headDim + (refusal.isEmpty() ? "" : " (" + refusal + ")"));
             }
-            return Math.multiplyExact(Math.multiplyExact((long) blockTokens * kvHeads, headDim), type.bytes());
+            long head = (long) headDim * type.bytes() + (type.scaled() ? Float.BYTES : 0);
+            return Math.multiplyExact((long) blockTokens * kvHeads, head);
         }
     }
 
@@ -130,8 +154,8 @@ public sealed interface Op {
 
     /**
      * Causal attention over the paged cache (PagedAttention, Kwon et al. 2023). q, out {@code [T, heads headDim]};
-     * {@code scale > 0}. Over a bfloat16 cache queries and softmax weights are rounded to bfloat16 as well. Unspecified
-     * afterwards: out, where the next operation is a {@link Linear} of quantised weights that takes it.
+     * {@code scale > 0}. Over a bfloat16 cache queries and softmax weights are rounded to bfloat16 as well, over int8 and
+     * fp8 as quire.h says. Unspecified afterwards: out, where the next operation is a {@link Linear} of quantised weights that takes it.
      */
     record Attention(Tensor out, Tensor q, KvLayer cache, int heads, float scale, int window, float softcap)
             implements Op {}

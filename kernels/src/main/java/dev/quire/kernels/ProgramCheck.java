@@ -69,6 +69,7 @@ final class ProgramCheck {
         long most = cache.bytes() / op.regions();
         require(op.regionBytes() <= most, "regionBytes", op.regionBytes(), "at most " + most + " in " + cache);
         long blocks = op.regionBytes() / op.blockBytes();
+        limits.copyBytes = op.blockBytes();
         limits.copyBlocks = limits.copyBlocks == 0 ? blocks : Math.min(limits.copyBlocks, blocks);
     }
 
@@ -198,6 +199,11 @@ final class ProgramCheck {
         require(cache.keyOffset() % 64 == 0, "cache.keyOffset", cache.keyOffset(), "a multiple of 64");
         require(cache.valueOffset() % 64 == 0, "cache.valueOffset", cache.valueOffset(), "a multiple of 64");
         long block = KvLayer.blockBytes(cache.blockTokens(), kvHeads, cache.headDim(), cache.type());
+        require(
+                limits.copyBytes == 0 || limits.copyBytes == block,
+                "cache's bytes of a block",
+                block,
+                limits.copyBytes + ", which the operation before copies");
         long distance = Math.abs(cache.keyOffset() - cache.valueOffset());
         require(distance >= block * cache.blocks(), "cache.valueOffset", cache.valueOffset(), "apart from the keys");
         require(

@@ -32,6 +32,9 @@ final class ProgramLimits {
     /** Blocks of the smallest region that is copied in; 0 when nothing copies. */
     long copyBlocks;
 
+    /** Bytes of a block that is copied; 0 when nothing copies. */
+    long copyBytes;
+
     /** Whether keys and values are written at the slots. */
     boolean stores;
 

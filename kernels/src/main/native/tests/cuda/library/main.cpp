@@ -224,7 +224,15 @@ void refusals(Rig& rig) {
   const QrSample vast = {piece.address(), (1 << 21) + 1, 0};
   refused(rig.run(QR_OP_SAMPLE, 0, &vast, step), QR_UNSUPPORTED, "up to 2097152");
   const QrAttention wide = {piece.address(), piece.address(), piece.address(), piece.address(), 1, 1, 64, QR_F32, 16, 0, 1, 0};
-  refused(rig.run(QR_OP_ATTENTION, 0, &wide, step), QR_UNSUPPORTED, "BF16 cache");
+  refused(rig.run(QR_OP_ATTENTION, 0, &wide, step), QR_UNSUPPORTED, "a cache of BF16");
+  QrAttention codes = wide;
+  codes.kv_type = QR_KV_INT8;
+  codes.head_dim = 1024;
+  refused(rig.run(QR_OP_ATTENTION, 0, &codes, step), QR_INVALID, "attention: bad operand");
+  QrCopyBlocks copy = {piece.address(), 128, 64, 1, 0};
+  QrRopeKv rope = {piece.address(), piece.address(), 0, 0, piece.address(), piece.address(), piece.address(), 1, 1, 64, 64, QR_KV_FP8, 16, 0, 0};
+  const QrOp both[] = {{QR_OP_COPY_BLOCKS, 0, reinterpret_cast<uint64_t>(&copy)}, {QR_OP_ROPE_KV, 0, reinterpret_cast<uint64_t>(&rope)}};
+  refused(qr_submit(rig.device, both, 2, &step), QR_INVALID, "a block has 1088 bytes, copy_blocks copies 64");
   refused(rig.run(77, 0, &odd, step), QR_INVALID, "unknown opcode 77");
   QrStep negative = step;
   negative.n_tokens = -1;

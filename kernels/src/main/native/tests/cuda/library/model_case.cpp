@@ -23,11 +23,11 @@ struct Layer {
 
 class Model {
  public:
-  explicit Model(Rig& rig)
-      : rig_(rig), table_(rig, QR_Q4_0, kVocab, kHidden, random_), norm_(rig.device, std::vector<float>(kHidden, 1)),
+  Model(Rig& rig, int kv_type)
+      : rig_(rig), kv_type_(kv_type), region_(kBlocks * kKvHeads * head_bytes(kv_type, kDim, kBlock)), table_(rig, QR_Q4_0, kVocab, kHidden, random_), norm_(rig.device, std::vector<float>(kHidden, 1)),
         cos_sin_(rig.device, rotation()), x_(rig.device, kText * kHidden * 4), y_(rig.device, kText * kQkv * 4),
         qkv_(rig.device, kText * kQkv * 4), gate_up_(rig.device, kText * 2 * kInner * 4), rows_(rig.device, kText * kHidden * 4),
-        logits_(rig.device, kText * kVocab * 4), cache_(rig.device, uint64_t{2} * kLayers * kBlocks * kBlock * kKvHeads * kDim * 2) {
+        logits_(rig.device, kText * kVocab * 4), cache_(rig.device, 2 * kLayers * region_) {
     for (int l = 0; l < kLayers; l++) layers_.push_back(std::make_unique<Layer>(rig, random_));
     record();
   }
@@ -70,6 +70,8 @@ class Model {
   }
 
   Rig& rig_;
+  const int kv_type_;
+  const uint64_t region_;  // bytes of the keys of a layer, as of its values
   Random random_{21};
   Packed table_;
   std::vector<std::unique_ptr<Layer>> layers_;
@@ -109,12 +111,12 @@ class Model {
     add(QR_OP_LINEAR, &linears_.back(), flags);
   }
   void layer(const Layer& l, uint64_t keys) {
-    const uint64_t values = keys + uint64_t{kBlocks} * kBlock * kKvHeads * kDim * 2;
+    const uint64_t values = keys + region_;
     norm(x_, y_);
     linear(y_, qkv_, {&l.q, &l.kv});
-    ropes_.push_back({qkv_.address(), y_.address(), 0, 0, cos_sin_.address(), keys, values, kHeads, kKvHeads, kDim, kDim, QR_BF16, kBlock, 1e-5f, 0});
+    ropes_.push_back({qkv_.address(), y_.address(), 0, 0, cos_sin_.address(), keys, values, kHeads, kKvHeads, kDim, kDim, kv_type_, kBlock, 1e-5f, 0});
     add(QR_OP_ROPE_KV, &ropes_.back());
-    attentions_.push_back({y_.address(), rows_.address(), keys, values, kHeads, kKvHeads, kDim, QR_BF16, kBlock, 0, 0.125f, 0});
+    attentions_.push_back({y_.address(), rows_.address(), keys, values, kHeads, kKvHeads, kDim, kv_type_, kBlock, 0, 0.125f, 0});
     add(QR_OP_ATTENTION, &attentions_.back());
     linear(rows_, x_, {&l.o}, QR_ADD);
     norm(x_, y_);
@@ -127,7 +129,7 @@ class Model {
     embed_ = {x_.address(), table_.weight, 1, 0};
     add(QR_OP_EMBED, &embed_);
     for (int l = 0; l < kLayers; l++) {
-      layer(*layers_[static_cast<size_t>(l)], cache_.address() + static_cast<uint64_t>(l) * 2 * kBlocks * kBlock * kKvHeads * kDim * 2);
+      layer(*layers_[static_cast<size_t>(l)], cache_.address() + static_cast<uint64_t>(l) * 2 * region_);
     }
     gather_ = {x_.address(), rows_.address(), kHidden, 0};
     add(QR_OP_GATHER_ROWS, &gather_);
@@ -141,14 +143,20 @@ class Model {
 }  // namespace
 
 void model_case(Rig& rig) {
-  Model model(rig);
-  const std::vector<float> whole = model.run(0, kText, 0);
-  model.run(0, kPrompt, 1);
-  for (int p = kPrompt; p < kText; p++) {
-    const std::vector<float> one = model.run(p, p + 1, 1);
-    const std::vector<double> wanted(whole.begin() + p * kVocab, whole.begin() + (p + 1) * kVocab);
-    const double error = distance(one, wanted);
-    check(error < 0.03, "position %d decoded: error %g against the whole prompt", p, error);
+  std::vector<std::vector<float>> of_type;
+  for (int kv_type : {QR_BF16, QR_KV_INT8, QR_KV_FP8}) {
+    Model model(rig, kv_type);
+    of_type.push_back(model.run(0, kText, 0));
+    const std::vector<float>& whole = of_type.back();
+    model.run(0, kPrompt, 1);
+    for (int p = kPrompt; p < kText; p++) {
+      const std::vector<float> one = model.run(p, p + 1, 1);
+      const std::vector<double> wanted(whole.begin() + p * kVocab, whole.begin() + (p + 1) * kVocab);
+      const double error = distance(one, wanted);
+      check(error < 0.03, "position %d decoded, kv %d: error %g against the whole prompt", p, kv_type, error);
+    }
+    const double error = distance(whole, std::vector<double>(of_type[0].begin(), of_type[0].end()));
+    check(error < (kv_type == QR_KV_FP8 ? 0.05 : 0.02), "a cache of kv %d: error %g against bfloat16", kv_type, error);
   }
 }
 

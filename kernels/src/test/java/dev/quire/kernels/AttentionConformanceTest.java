@@ -10,9 +10,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Attention over ragged batches and a shuffled paged cache, on every device, against softmax in double. */
@@ -75,10 +75,27 @@ class AttentionConformanceTest {
         try (Rig rig = device.rig()) {
             float[] actual = run(rig, c, cache, q, sequences);
             double[] expected = expected(c, cache, q, sequences);
-            // A weight that lies near the middle of two bfloat16 numbers may be rounded the other way.
-            Rig.assertClose(c.toString(), actual, expected, i -> c.type == KvType.F32 ? 3e-5 : 8e-3);
-            assertThat(meanError(actual, expected)).isLessThan(c.type == KvType.F32 ? 3e-6 : 5e-5);
+            Rig.assertClose(c.toString(), actual, expected, i -> mostError(c.type));
+            assertThat(meanError(actual, expected)).isLessThan(mostMeanError(c.type));
         }
+    }
+
+    private static double mostError(KvType type) {
+        return switch (type) {
+            case F32 -> 3e-5;
+            case BF16 -> 8e-3; // a weight near the middle of two bfloat16 numbers may be rounded the other way
+            case INT8 -> 1e-3;
+            case FP8 -> 1e-2; // weights are rounded together with the scales of their values
+        };
+    }
+
+    private static double mostMeanError(KvType type) {
+        return switch (type) {
+            case F32 -> 3e-6;
+            case BF16 -> 5e-5;
+            case INT8 -> 1e-4;
+            case FP8 -> 1e-3;
+        };
     }
 
     @ParameterizedTest
@@ -108,9 +125,10 @@ class AttentionConformanceTest {
         }
     }
 
-    @Test
-    void allLevelsAndThreadCountsAgreeToTheBit() throws Exception {
-        Case c = new Case(new Heads(6, 2, 72), KvType.BF16, 16, 0, 0);
+    @ParameterizedTest
+    @EnumSource(KvType.class)
+    void allLevelsAndThreadCountsAgreeToTheBit(KvType type) throws Exception {
+        Case c = new Case(new Heads(6, 2, 72), type, 16, 0, 0);
         List<Sequence> sequences = sequences(16);
         PagedCache cache = cache(c);
         float[] q = Rig.gaussian(tokens(sequences) * 6 * 72, 2);
@@ -173,8 +191,12 @@ class AttentionConformanceTest {
 
     private record Query(float[] q, int at, int head, int position, int[] blocks) {}
 
-    private static float rounded(Case c, float value) {
-        return c.type == KvType.F32 ? value : PagedCache.bfloat16(value);
+    private static float roundedWeight(Case c, float value) {
+        return c.type == KvType.BF16 ? PagedCache.bfloat16(value) : value;
+    }
+
+    private static float roundedQuery(Case c, float value) {
+        return c.type == KvType.BF16 || c.type == KvType.FP8 ? PagedCache.bfloat16(value) : value;
     }
 
     private static double meanError(float[] actual, double[] expected) {
@@ -195,7 +217,7 @@ class AttentionConformanceTest {
             int slot = query.blocks[p / c.blockTokens] * c.blockTokens + p % c.blockTokens;
             double score = 0;
             for (int i = 0; i < d; i++) {
-                score += (double) rounded(c, query.q[query.at + i]) * cache.get(cache.key(slot, kvHead, i));
+                score += (double) roundedQuery(c, query.q[query.at + i]) * cache.key(slot, kvHead, i);
             }
             score /= Math.sqrt(d);
             double weight = Math.exp(c.softcap > 0 ? c.softcap * Math.tanh(score / c.softcap) : score);
@@ -205,10 +227,10 @@ class AttentionConformanceTest {
         double total = 0;
         for (int p = 0; p <= query.position; p++) {
             int slot = query.blocks[p / c.blockTokens] * c.blockTokens + p % c.blockTokens;
-            double weight = rounded(c, (float) (weights[p] / largest));
+            double weight = roundedWeight(c, (float) (weights[p] / largest));
             total += weight;
             for (int i = 0; i < d; i++) {
-                out[query.at + i] += weight * cache.get(cache.value(slot, kvHead, i));
+                out[query.at + i] += weight * cache.value(slot, kvHead, i);
             }
         }
         for (int i = 0; i < d; i++) {

@@ -73,6 +73,10 @@ class BadInputTest {
             KvLayer two = new PagedCache(4, 16, 2, 16, KvType.F32).upload(p.rig);
             return new Op.Attention(p.tensor(6, 48), p.tensor(6, 48), two, 3, 1, 0, 0);
         });
+        bad.put("bytes of a block is 320", p -> {
+            KvLayer codes = new PagedCache(4, 16, 1, 16, KvType.INT8).upload(p.rig);
+            return new Op.Attention(p.x, p.q, codes, 2, 1, 0, 0);
+        });
         bad.put("keyOffset", p -> new Op.Attention(p.x, p.q, cache(p, 32, 1024), 2, 1, 0, 0));
         bad.put("apart from the keys", p -> new Op.Attention(p.x, p.q, cache(p, 0, 512), 2, 1, 0, 0));
         bad.put("gateUp.cols", p -> new Op.Gated(p.x, p.q, Activation.SILU, Rows.TOKENS));

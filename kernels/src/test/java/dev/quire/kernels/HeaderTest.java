@@ -169,6 +169,11 @@ class HeaderTest {
         for (DType type : DType.values()) {
             assertThat(c).containsEntry("QR_" + type, type.code());
         }
+        assertThat(c)
+                .containsEntry("QR_F32", Op.KvType.F32.code())
+                .containsEntry("QR_BF16", Op.KvType.BF16.code())
+                .containsEntry("QR_KV_INT8", Op.KvType.INT8.code())
+                .containsEntry("QR_KV_FP8", Op.KvType.FP8.code());
         for (NativeBackend.Isa isa : NativeBackend.Isa.values()) {
             assertThat(c).containsEntry("QR_ISA_" + isa, isa.code());
         }

@@ -14,6 +14,7 @@ final class PagedCache {
     final int headDim;
     final KvType type;
     final ByteBuffer bytes;
+    private final int headBytes;
     private final int valueOffset;
 
     PagedCache(int blocks, int blockTokens, int kvHeads, int headDim, KvType type) {
@@ -22,7 +23,8 @@ final class PagedCache {
         this.kvHeads = kvHeads;
         this.headDim = headDim;
         this.type = type;
-        int size = blocks * blockTokens * kvHeads * headDim * type.bytes();
+        headBytes = blockTokens * (headDim * type.bytes() + (type.scaled() ? Float.BYTES : 0));
+        int size = blocks * kvHeads * headBytes;
         valueOffset = (size + 63) / 64 * 64;
         bytes = ByteBuffer.allocate(valueOffset + size).order(ByteOrder.LITTLE_ENDIAN);
     }
@@ -31,13 +33,28 @@ final class PagedCache {
         Random random = new Random(seed);
         for (int slot = 0; slot < blocks * blockTokens; slot++) {
             for (int h = 0; h < kvHeads; h++) {
-                for (int i = 0; i < headDim; i++) {
-                    put(key(slot, h, i), (float) random.nextGaussian());
-                    put(value(slot, h, i), (float) random.nextGaussian());
+                for (int from = 0; from <= valueOffset; from += valueOffset) {
+                    if (type.scaled()) {
+                        bytes.putFloat(
+                                scaleAt(from, slot, h), (random.nextFloat() + 0.2f) / (type == KvType.INT8 ? 64 : 256));
+                    }
+                    for (int i = 0; i < headDim; i++) {
+                        randomise(from == 0 ? keyAt(slot, h, i) : valueAt(slot, h, i), random);
+                    }
                 }
             }
         }
         return this;
+    }
+
+    private void randomise(int at, Random random) {
+        float value = (float) random.nextGaussian();
+        switch (type) {
+            case F32 -> bytes.putFloat(at, value);
+            case BF16 -> bytes.putShort(at, (short) (Float.floatToIntBits(bfloat16(value)) >>> 16));
+            case INT8 -> bytes.put(at, (byte) (random.nextInt(255) - 127));
+            case FP8 -> bytes.put(at, (byte) (random.nextInt(127) | random.nextInt(2) << 7));
+        }
     }
 
     KvLayer upload(Rig rig) {
@@ -52,20 +69,44 @@ final class PagedCache {
         return copy;
     }
 
-    int key(int slot, int head, int i) {
-        int block = slot / blockTokens * kvHeads + head;
-        int p = slot % blockTokens;
-        int plain = (block * headDim + i) * blockTokens + p;
-        int paired = ((block * headDim / 2 + i / 2) * blockTokens + p) * 2 + i % 2;
-        return (type == KvType.F32 ? plain : paired) * type.bytes();
+    /** Element i of a key. */
+    float key(int slot, int head, int i) {
+        return element(keyAt(slot, head, i)) * (type.scaled() ? keyScale(slot, head) : 1);
     }
 
-    int value(int slot, int head, int i) {
-        int block = slot / blockTokens * kvHeads + head;
+    /** Element i of a value. */
+    float value(int slot, int head, int i) {
+        return element(valueAt(slot, head, i)) * (type.scaled() ? valueScale(slot, head) : 1);
+    }
+
+    float keyScale(int slot, int head) {
+        return bytes.getFloat(scaleAt(0, slot, head));
+    }
+
+    float valueScale(int slot, int head) {
+        return bytes.getFloat(scaleAt(valueOffset, slot, head));
+    }
+
+    private int headAt(int from, int slot, int head) {
+        return from + (slot / blockTokens * kvHeads + head) * headBytes;
+    }
+
+    private int scaleAt(int from, int slot, int head) {
+        return headAt(from, slot, head) + blockTokens * headDim + slot % blockTokens * Float.BYTES;
+    }
+
+    private int keyAt(int slot, int head, int i) {
         int p = slot % blockTokens;
-        int plain = (block * blockTokens + p) * headDim + i;
-        int paired = ((block * blockTokens / 2 + p / 2) * headDim + i) * 2 + p % 2;
-        return valueOffset + (type == KvType.F32 ? plain : paired) * type.bytes();
+        int plain = i * blockTokens + p;
+        int paired = (i / 2 * blockTokens + p) * 2 + i % 2;
+        return headAt(0, slot, head) + (type == KvType.F32 ? plain : paired) * type.bytes();
+    }
+
+    private int valueAt(int slot, int head, int i) {
+        int p = slot % blockTokens;
+        int plain = p * headDim + i;
+        int paired = (p / 2 * headDim + i) * 2 + p % 2;
+        return headAt(valueOffset, slot, head) + (type == KvType.F32 ? plain : paired) * type.bytes();
     }
 
     /** The nearest bfloat16: what lies halfway goes to the even one. */
@@ -78,15 +119,20 @@ final class PagedCache {
         return down < up || (down == up && even) ? below : above;
     }
 
-    float get(int at) {
-        return type == KvType.F32 ? bytes.getFloat(at) : Float.intBitsToFloat(bytes.getShort(at) << 16);
+    private float element(int at) {
+        return switch (type) {
+            case F32 -> bytes.getFloat(at);
+            case BF16 -> Float.intBitsToFloat(bytes.getShort(at) << 16);
+            case INT8 -> bytes.get(at);
+            case FP8 -> e4m3(bytes.get(at));
+        };
     }
 
-    private void put(int at, float value) {
-        if (type == KvType.F32) {
-            bytes.putFloat(at, value);
-        } else {
-            bytes.putShort(at, (short) (Float.floatToIntBits(bfloat16(value)) >>> 16));
-        }
+    /** A number of E4M3, from its bits. */
+    static float e4m3(byte code) {
+        int exponent = code >> 3 & 15;
+        int mantissa = code & 7;
+        double magnitude = exponent == 0 ? mantissa * 0x1p-9 : (8 + mantissa) * Math.pow(2, exponent - 10);
+        return (float) (code < 0 ? -magnitude : magnitude);
     }
 }

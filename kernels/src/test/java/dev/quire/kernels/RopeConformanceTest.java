@@ -3,6 +3,7 @@ package dev.quire.kernels;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dev.quire.kernels.Devices.Device;
 import dev.quire.kernels.Op.KvLayer;
@@ -138,17 +139,41 @@ class RopeConformanceTest {
             int keyAt = t * width + (c.heads + h) * c.headDim;
             int valueAt = keyAt + c.kvHeads * c.headDim;
             double[] key = head(c, qkv, keyAt, c.norms ? kNorm : null, POSITIONS[t]);
+            double[] value = new double[c.headDim];
             for (int i = 0; i < c.headDim; i++) {
-                double stored = after.get(after.key(SLOTS[t], h, i));
-                double tolerance = c.type == KvType.F32 ? 1e-5 : 1e-5 + Math.abs(key[i]) * 0x1p-8;
-                assertThat(stored).as("key %d %d %d", t, h, i).isCloseTo(key[i], within(tolerance));
-                float value = qkv[valueAt + i];
-                float exact = c.type == KvType.F32 ? value : PagedCache.bfloat16(value);
-                assertThat(after.get(after.value(SLOTS[t], h, i)))
+                value[i] = qkv[valueAt + i];
+            }
+            if (c.type.scaled()) {
+                double limit = c.type == KvType.INT8 ? 127 : 448;
+                assertThat(after.keyScale(SLOTS[t], h))
+                        .isCloseTo((float) (largest(key) / limit), withinPercentage(1e-3));
+                assertThat(after.valueScale(SLOTS[t], h))
+                        .isCloseTo((float) (largest(value) / limit), withinPercentage(1e-3));
+            }
+            for (int i = 0; i < c.headDim; i++) {
+                assertThat(after.key(SLOTS[t], h, i))
+                        .as("key %d %d %d", t, h, i)
+                        .isCloseTo((float) key[i], within((float) tolerance(c.type, key, key[i])));
+                assertThat(after.value(SLOTS[t], h, i))
                         .as("value %d %d %d", t, h, i)
-                        .isEqualTo(exact);
+                        .isCloseTo((float) value[i], within((float) tolerance(c.type, value, value[i])));
             }
         }
+    }
+
+    private static double largest(double[] head) {
+        return Arrays.stream(head).map(Math::abs).max().orElseThrow();
+    }
+
+    /** Half of the distance to the next number of the type, and what the rotation may be off. */
+    private static double tolerance(KvType type, double[] head, double value) {
+        double unit = largest(head) / (type == KvType.INT8 ? 127 : 448);
+        return switch (type) {
+            case F32 -> 1e-5;
+            case BF16 -> 1e-5 + Math.abs(value) * 0x1p-8;
+            case INT8 -> 1e-5 + unit / 2;
+            case FP8 -> 1e-5 + Math.max(Math.abs(value) * 0x1p-4, unit * 0x1p-10);
+        };
     }
 
     private static void assertOnlyTheSlotsChanged(PagedCache before, PagedCache after) {
@@ -157,9 +182,8 @@ class RopeConformanceTest {
             if (Arrays.stream(SLOTS).noneMatch(x -> x == s)) {
                 for (int h = 0; h < before.kvHeads; h++) {
                     for (int i = 0; i < before.headDim; i++) {
-                        int key = after.key(slot, h, i);
-                        int value = after.value(slot, h, i);
-                        if (after.get(key) != before.get(key) || after.get(value) != before.get(value)) {
+                        if (after.key(slot, h, i) != before.key(slot, h, i)
+                                || after.value(slot, h, i) != before.value(slot, h, i)) {
                             fail("slot %d head %d element %d was overwritten", slot, h, i);
                         }
                     }
