@@ -4,6 +4,7 @@ import dev.quire.kernels.Op;
 import dev.quire.kvcache.KvConfig;
 import dev.quire.kvcache.KvStore;
 import dev.quire.model.arch.ModelConfig;
+import java.util.List;
 import java.util.OptionalLong;
 
 /** Decides the KV cache's element type and size. */
@@ -15,15 +16,30 @@ final class KvSizing {
     static final long MAX_BLOCKS = 1 << 21; // each has a few dozen bytes of books on the Java heap
     static final long UNKNOWN = 1L << 30; // where the machine does not say what it has
 
+    private static final List<String> NAMES = List.of("auto", "bf16", "bfloat16", "int8", "fp8", "fp8_e4m3", "f32");
+
     private KvSizing() {}
 
     /** {@code auto} keeps exact what is to be exact, and halves the memory of anything else. */
     static Op.KvType type(String name, boolean exact) {
         return switch (name) {
-            case "bf16" -> Op.KvType.BF16;
+            case "bf16", "bfloat16" -> Op.KvType.BF16;
+            case "int8" -> Op.KvType.INT8;
+            case "fp8", "fp8_e4m3" -> Op.KvType.FP8;
             case "f32" -> Op.KvType.F32;
             case "auto" -> exact ? Op.KvType.F32 : Op.KvType.BF16;
-            default -> throw new IllegalArgumentException("kvType is '" + name + "', allowed: auto, bf16, f32");
+            default ->
+                throw new IllegalArgumentException("kvType is '" + name + "', allowed: " + String.join(", ", NAMES));
+        };
+    }
+
+    /** The shortest name of a type. */
+    static String name(Op.KvType type) {
+        return switch (type) {
+            case F32 -> "f32";
+            case BF16 -> "bf16";
+            case INT8 -> "int8";
+            case FP8 -> "fp8";
         };
     }
 

@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
  * @param threads compute threads; 0 = physical cores that this process may use
  * @param kvCacheBytes size of the KV cache; 0 = a share of the memory left
  * @param gpuMemoryUtilization share of a GPU's memory that this process may take in all, above 0 and at most 1
- * @param kvType auto, bf16 or f32: auto is f32 for float32 models and high precision, else bf16
+ * @param kvType auto, bf16 (or bfloat16), int8, fp8 (or fp8_e4m3) or f32: auto is f32 for float32 models and high precision,
+ *     else bf16
  * @param blockTokens positions in a KV block
  * @param maxModelLen positions of one sequence; 0 = the model's own
  * @param maxBatchedTokens tokens in one step

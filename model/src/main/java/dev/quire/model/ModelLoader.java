@@ -198,7 +198,7 @@ public final class ModelLoader {
         }
         DeviceRunner runner = resources.add(runner(devices, recorded, limits));
         progress.report("ready", 100);
-        String kvType = type == Op.KvType.F32 ? "f32" : "bf16";
+        String kvType = KvSizing.name(type);
         long weightBytes =
                 ranks.stream().mapToLong(rank -> rank.weights().bytes()).sum();
         return new LoadedRunner(config, runner, devices, weightBytes, kvBytes, kvType, resources);

@@ -71,7 +71,11 @@ public final class Flags {
                     "SHARE",
                     "0.9",
                     "share of the GPU's memory that the server takes in all, above 0 and at most 1 (default: %s)"),
-            Flag.one("--kv-cache-dtype", "TYPE", "auto", "auto, bf16 or f32 (default: %s)"),
+            Flag.one(
+                    "--kv-cache-dtype",
+                    "TYPE",
+                    "auto",
+                    "auto, bfloat16 (or bf16), int8, fp8 (or fp8_e4m3) or f32 (default: %s)"),
             Flag.one("--block-size", "TOKENS", "16", "tokens in a KV block, a multiple of 16 (default: %s)"),
             Flag.on("--enable-prefix-caching", "share computed prefixes (default: on)"),
             Flag.one(
@@ -165,7 +169,7 @@ public final class Flags {
                 line.integer("--threads", 0, 1024),
                 line.bytes("--kv-cache-memory-bytes", 0, Long.MAX_VALUE),
                 line.share("--gpu-memory-utilization"),
-                line.oneOf("--kv-cache-dtype", "auto", "bf16", "f32"),
+                line.oneOf("--kv-cache-dtype", "auto", "bfloat16", "bf16", "int8", "fp8", "fp8_e4m3", "f32"),
                 blockTokens,
                 line.tokens("--max-model-len"),
                 maxBatchedTokens,
