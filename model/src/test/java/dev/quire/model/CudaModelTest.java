@@ -64,6 +64,27 @@ class CudaModelTest {
         }
     }
 
+    static Stream<Arguments> modelsAndCodes() {
+        return TinyModels.namesWithCodes().stream()
+                .flatMap(name -> Stream.of("int8", "fp8").map(kvType -> Arguments.of(name, kvType)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("modelsAndCodes")
+    void logitsOfACacheOfCodesAreNearThoseOfAReferenceWithSuchACache(String name, String kvType) {
+        LoadOptions options = new LoadOptions("cuda", "auto", 2, 64 << 20, 0.9, kvType, 16, 0, 64, 8, false, 1, null);
+        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), options, Progress.NONE)) {
+            assertThat(model.kvType()).isEqualTo(kvType);
+            TokenRun run = new TokenRun(model.runner());
+            int[] prompt = TinyModels.cases(name).getLast().prompt();
+            List<float[]> expected = TinyModels.logitsOfCodes(name, kvType);
+            float worst = distance(run.logits(prompt, 64, 0), expected);
+            worst = Math.max(worst, distance(run.logits(prompt, 5, 8), expected));
+            System.out.println(name + " on cuda, " + kvType + ": largest error of a logit " + worst);
+            assertThat(worst).isLessThanOrEqualTo(3 * BOUND); // some codes are others than the reference's
+        }
+    }
+
     /** Each token is the reference's best after the tokens before it, or within rounding of it. */
     @ParameterizedTest
     @MethodSource("models")

@@ -2,10 +2,12 @@ package dev.quire.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dev.quire.kernels.Op;
 import dev.quire.kvcache.KvConfig;
 import dev.quire.kvcache.KvStore;
+import java.util.List;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 
@@ -85,6 +87,32 @@ class KvSizingTest {
         assertThat(KvSizing.type("auto", true)).isEqualTo(Op.KvType.F32);
         assertThat(KvSizing.type("auto", false)).isEqualTo(Op.KvType.BF16);
         assertThat(KvSizing.type("bf16", true)).isEqualTo(Op.KvType.BF16);
-        assertThatThrownBy(() -> KvSizing.type("fp8", true)).hasMessageContaining("allowed: auto, bf16, f32");
+        assertThat(KvSizing.type("bfloat16", true)).isEqualTo(Op.KvType.BF16);
+        assertThat(KvSizing.type("int8", true)).isEqualTo(Op.KvType.INT8);
+        assertThat(KvSizing.type("fp8", false)).isEqualTo(Op.KvType.FP8);
+        assertThat(KvSizing.type("fp8_e4m3", false)).isEqualTo(Op.KvType.FP8);
+        assertThatThrownBy(() -> KvSizing.type("fp8_e5m2", true))
+                .hasMessageContaining("kvType is 'fp8_e5m2', allowed: auto, bf16, bfloat16, int8, fp8, fp8_e4m3, f32");
+    }
+
+    @Test
+    void theSameBytesHoldNearlyTwiceAsManyPositionsInCodes() {
+        long bytes = 64 << 20;
+        KvStore.Shape shape = new KvStore.Shape(30, 3, 64, Op.KvType.BF16);
+        int bfloat16 = positions(shape, bytes);
+        for (Op.KvType type : List.of(Op.KvType.INT8, Op.KvType.FP8)) {
+            int codes = positions(new KvStore.Shape(30, 3, 64, type), bytes);
+            // A byte for each element and four for each head, of 2 x 64.
+            assertThat((double) codes / bfloat16).isCloseTo(128.0 / 68, withinPercentage(1));
+        }
+        assertThatThrownBy(() -> new KvStore.Shape(2, 1, 6, Op.KvType.INT8).blockBytes(16))
+                .hasMessageContaining("headDim=6 (int8 takes multiples of 4 up to 512)");
+        assertThatThrownBy(() -> new KvStore.Shape(2, 1, 516, Op.KvType.FP8).blockBytes(16))
+                .hasMessageContaining("headDim=516 (fp8 takes multiples of 4 up to 512)");
+    }
+
+    private static int positions(KvStore.Shape shape, long bytes) {
+        KvConfig config = KvSizing.size(shape, options(bytes, 8), 100, OptionalLong.empty());
+        return config.blocks() * config.blockTokens();
     }
 }

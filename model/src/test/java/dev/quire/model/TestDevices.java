@@ -9,7 +9,11 @@ final class TestDevices {
     /** A device and an instruction set as {@link Backends#open} names them. */
     record Device(String name, String isa) {
         LoadOptions options(int threads) {
-            return new LoadOptions(name, isa, threads, 0, 0.9, "auto", 16, 0, 64, 8, false, 1, null);
+            return options(threads, "auto");
+        }
+
+        LoadOptions options(int threads, String kvType) {
+            return new LoadOptions(name, isa, threads, 0, 0.9, kvType, 16, 0, 64, 8, false, 1, null);
         }
 
         @Override

@@ -47,6 +47,46 @@ class TinyModelTest {
         }
     }
 
+    static Stream<Arguments> modelsAndCodes() {
+        return TinyModels.namesWithCodes().stream()
+                .flatMap(name -> TestDevices.ALL.stream()
+                        .flatMap(device ->
+                                Stream.of("int8", "fp8").map(kvType -> Arguments.of(name, device, kvType))));
+    }
+
+    /** In units of the largest logit of a row. With fp8 queries and weights are bfloat16 on the CPU's library. */
+    @ParameterizedTest
+    @MethodSource("modelsAndCodes")
+    void cachesOfCodesGiveTheLogitsOfAReferenceWithSuchACache(String name, TestDevices.Device device, String kvType) {
+        LoadOptions options = device.options(2, kvType);
+        try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), options, Progress.NONE)) {
+            assertThat(model.kvType()).isEqualTo(kvType);
+            TokenRun run = new TokenRun(model.runner());
+            TinyModels.Case longest = TinyModels.cases(name).getLast();
+            List<float[]> whole = run.logits(longest.prompt(), 64, 0);
+            assertThat(run.logits(longest.prompt(), 5, 4)).containsExactlyElementsOf(whole);
+            float error = relativeDistance(whole, TinyModels.logitsOfCodes(name, kvType));
+            float apart = relativeDistance(whole, longest.logits());
+            System.out.println(name + " on " + device + ", " + kvType + ": largest error of a logit " + error + ", "
+                    + apart + " from a float32 cache");
+            float bound = kvType.equals("int8") ? 0.01f : 0.1f;
+            assertThat(error).isLessThanOrEqualTo(device.name().equals("java") ? 1e-4f : bound);
+        }
+    }
+
+    private static float relativeDistance(List<float[]> seen, List<float[]> expected) {
+        float worst = 0;
+        for (int p = 0; p < seen.size(); p++) {
+            float largest = 0;
+            for (float logit : expected.get(p)) {
+                largest = Math.max(largest, Math.abs(logit));
+            }
+            float error = distance(List.of(seen.get(p)), List.of(expected.get(p))) / largest;
+            worst = error <= worst ? worst : error; // NaN wins
+        }
+        return worst;
+    }
+
     private static float distance(List<float[]> seen, List<float[]> expected) {
         assertThat(seen).hasSameSizeAs(expected);
         float worst = 0;

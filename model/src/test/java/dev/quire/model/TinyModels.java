@@ -52,6 +52,23 @@ final class TinyModels {
         return cases;
     }
 
+    /** Those for which {@link #logitsOfCodes} is there. */
+    static List<String> namesWithCodes() {
+        return names().stream()
+                .filter(name -> Files.exists(folder(name).resolve("golden_codes.json")))
+                .toList();
+    }
+
+    /** What the reference says of the last case's prompt with a cache of int8 or fp8. */
+    static List<float[]> logitsOfCodes(String name, String kvType) {
+        int vocab = JsonMapper.shared()
+                .readTree(folder(name).resolve("golden.json"))
+                .path("vocab")
+                .intValue();
+        JsonNode golden = JsonMapper.shared().readTree(folder(name).resolve("golden_codes.json"));
+        return rows(golden.path(kvType).stringValue(), vocab);
+    }
+
     private static int[] ints(JsonNode array) {
         int[] values = new int[array.size()];
         Arrays.setAll(values, i -> array.get(i).intValue());
