@@ -53,7 +53,7 @@ final class LargestSteps {
             sequence(tokens);
             left -= tokens;
         }
-        for (int i = limits.maxSequences(); i < limits.maxDraws(); i++) {
+        for (int i = limits.maxSequences(); draws && i < limits.maxDraws(); i++) {
             step.sample(0, -1, 0, DRAW);
         }
     }
