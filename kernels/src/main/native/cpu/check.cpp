@@ -73,6 +73,16 @@ int check_gated(int index, const QrGated& a) {
   return a.gate_up && a.out && a.inner > 0 && known ? QR_OK : bad(index, "gated: bad operand");
 }
 
+int check_experts(int index, const QrExperts& a) {
+  const bool known = a.activation == QR_SILU || a.activation == QR_GELU_TANH;
+  const int64_t cols = a.gate.cols, inner = a.down.cols;
+  const bool operands = a.sum && a.x && a.logits && known && valid_weight(a.gate) && valid_weight(a.up) && valid_weight(a.down);
+  if (!operands || a.experts < 1 || a.chosen < 1 || a.chosen > a.experts) return bad(index, "experts: bad operand");
+  if (cols % kGroup != 0 || inner % kGroup != 0) return bad(index, "experts: cols and inner are no multiples of 32");
+  const bool fit = a.up.cols == cols && a.gate.rows == a.experts * inner && a.up.rows == a.gate.rows && a.down.rows == a.experts * cols;
+  return fit ? QR_OK : bad(index, "experts: the weights do not fit each other");
+}
+
 bool fine(const QrCopyBlocks& a) { return a.base && a.regions > 0 && a.block_bytes > 0; }
 bool fine(const QrEmbed& a) { return a.out && valid_weight(a.weight); }
 bool fine(const QrRmsNorm& a) { return a.x && a.out && a.weight && a.cols > 0; }
@@ -131,6 +141,7 @@ int check_operands(int index, const QrOp& op) {
     case QR_OP_SAMPLE: return fine(args_of<QrSample>(op)) ? QR_OK : bad(index, "sample: bad operand");
     case QR_OP_ALL_REDUCE: return fine(args_of<QrAllReduce>(op)) ? QR_OK : bad(index, "all_reduce: bad operand");
     case QR_OP_ALL_GATHER: return fine(args_of<QrAllGather>(op)) ? QR_OK : bad(index, "all_gather: bad operand");
+    case QR_OP_EXPERTS: return check_experts(index, args_of<QrExperts>(op));
     default: return fail(QR_INVALID, "operation %d: unknown opcode %d", index, op.opcode);
   }
 }

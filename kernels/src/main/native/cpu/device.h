@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "error.h"
+#include "experts.h"
 #include "group.h"
 #include "kernels.h"
 #include "pack.h"
@@ -71,6 +72,7 @@ struct Prepared {
   const QrOp* op;
   LinearJob linear;
   AttentionJob attention;
+  ExpertsJob experts;
   // How it is joined with its neighbours (fuse.cpp):
   bool absorbed;            // done by the operation before or behind
   bool fed;                 // a linear operation whose quantised input the operation before makes
@@ -91,11 +93,15 @@ struct Device {
   std::vector<Prepared> list;
   std::vector<AttentionTile> tiles;
   Scratch quantised;
+  Scratch experts;             // of the operation EXPERTS that runs
   int64_t quantised_area = 0;  // bytes of each of the two areas that linear operations use in turn
 };
 
 /// Checks the list and the step, and prepares dev.list; QR_OK or a failure.
 int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step);
+
+/// A linear operation of the parts; rows, x and out are the caller's to set.
+LinearJob linear_job(const QrWeight* parts, int n_parts, bool high);
 
 /// Joins operations of dev.list with their neighbours, so that values are used while they are in the cache and the
 /// workers meet less often. What is computed stays the same, bit for bit.

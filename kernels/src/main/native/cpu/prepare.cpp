@@ -10,33 +10,21 @@ namespace {
 struct Preparation {
   Device& dev;
   const QrStep& step;
-  int64_t worker_bytes = 0;
+  int64_t worker_bytes = 0, expert_bytes = 0;
 };
+
+int rows_of(const Preparation& prep, const QrOp& op) {
+  return (op.flags & QR_ROWS_LOGITS) != 0 ? prep.step.n_logits : prep.step.n_tokens;
+}
 
 void prepare_linear(Preparation& prep, const QrOp& op, LinearJob& job) {
   const QrLinear& a = *reinterpret_cast<const QrLinear*>(op.args);
-  job = {};
+  job = linear_job(a.parts, a.n_parts, (op.flags & QR_HIGH_PRECISION) != 0);
   job.x = reinterpret_cast<const float*>(a.x);
   job.out = reinterpret_cast<float*>(a.out);
   job.bias = reinterpret_cast<const float*>(a.bias);
-  job.n_parts = a.n_parts;
-  job.rows = (op.flags & QR_ROWS_LOGITS) != 0 ? prep.step.n_logits : prep.step.n_tokens;
-  job.in_cols = a.in_cols;
-  job.out_cols = a.out_cols;
+  job.rows = rows_of(prep, op);
   job.add = (op.flags & QR_ADD) != 0;
-  job.high = (op.flags & QR_HIGH_PRECISION) != 0;
-  int64_t column = 0;
-  for (int p = 0; p < a.n_parts; p++) {
-    const QrWeight& w = a.parts[p];
-    const Format* f = packed_format_of(w.type);
-    job.parts[p] = {reinterpret_cast<const uint8_t*>(w.data), f,      tile_layout(*f, w.cols),
-                    tile_count(w.rows),                        w.rows, static_cast<int>(column)};
-    column += w.rows;
-    job.tiles += job.parts[p].tiles;
-    job.quantised = job.quantised || f->code_bits != 0;
-    job.paired = job.paired || f->code_bits == 4;
-    job.single = job.single || f->code_bits == 8;
-  }
 }
 
 int prepare_attention(Preparation& prep, int index, const QrOp& op, AttentionJob& job) {
@@ -75,6 +63,12 @@ int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
   out.norm = nullptr;
   switch (op.opcode) {
     case QR_OP_LINEAR: prepare_linear(prep, op, out.linear); return QR_OK;
+    case QR_OP_EXPERTS: {
+      prepare_experts(*reinterpret_cast<const QrExperts*>(op.args), op.flags, rows_of(prep, op), out.experts);
+      prep.expert_bytes = std::max(prep.expert_bytes, experts_bytes(out.experts));
+      prep.worker_bytes = std::max(prep.worker_bytes, 4 * linear_scratch_floats(out.experts.gate_up));
+      return QR_OK;
+    }
     case QR_OP_ATTENTION: return prepare_attention(prep, index, op, out.attention);
     case QR_OP_EMBED: return check_tokens(index, reinterpret_cast<const QrEmbed*>(op.args)->weight.rows, prep.step);
     case QR_OP_ROPE_KV: {
@@ -106,6 +100,25 @@ void cut_tiles(Device& dev, const QrStep& step) {
 
 }  // namespace
 
+LinearJob linear_job(const QrWeight* parts, int n_parts, bool high) {
+  LinearJob job = {};
+  job.n_parts = n_parts;
+  job.in_cols = parts[0].cols;
+  job.high = high;
+  for (int p = 0; p < n_parts; p++) {
+    const QrWeight& w = parts[p];
+    const Format* f = packed_format_of(w.type);
+    job.parts[p] = {reinterpret_cast<const uint8_t*>(w.data), f,      tile_layout(*f, w.cols),
+                    tile_count(w.rows),                        w.rows, job.out_cols};
+    job.out_cols += static_cast<int>(w.rows);
+    job.tiles += job.parts[p].tiles;
+    job.quantised = job.quantised || f->code_bits != 0;
+    job.paired = job.paired || f->code_bits == 4;
+    job.single = job.single || f->code_bits == 8;
+  }
+  return job;
+}
+
 int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step) {
   int status = check_step(*step);
   if (status != QR_OK) return status;
@@ -128,13 +141,14 @@ int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step) {
     prep.worker_bytes = std::max(prep.worker_bytes, 4 * (linear_scratch_floats(job) + job.in_cols));
   }
   dev.quantised_area = round_up(quantised, 64);
-  bool enough = dev.quantised.reserve(2 * dev.quantised_area);
+  bool enough = dev.quantised.reserve(2 * dev.quantised_area) && dev.experts.reserve(prep.expert_bytes);
   for (int i = 0; i < dev.pool.threads(); i++) {
     enough = enough && dev.pool.worker(i).scratch.reserve(prep.worker_bytes);
   }
   if (!enough) return fail(QR_NO_MEMORY, "no memory for the scratch of %d tokens", step->n_tokens);
   int64_t area = 0;
   for (Prepared& entry : dev.list) {
+    if (entry.op->opcode == QR_OP_EXPERTS) place_experts(entry.experts, dev.experts.data());
     if (entry.op->opcode != QR_OP_LINEAR || !entry.linear.quantised) continue;
     entry.linear.q = place_quantised(entry.linear, dev.quantised.data() + area);
     area = dev.quantised_area - area;

@@ -176,6 +176,7 @@ void run_op(const Run& run, const Prepared& entry) {
       return pool.parallel(entry.attention.items, [&](int64_t item) {
         kernels.attention(entry.attention, item, run.scratch());
       });
+    case QR_OP_EXPERTS: return run_experts(run.dev, run.worker, entry.experts);
     case QR_OP_GATED: return gated(run, op);
     case QR_OP_GATHER_ROWS: return gather_rows(run, args_of<QrGatherRows>(op));
     case QR_OP_ALL_REDUCE: return all_reduce(run, op);

@@ -11,8 +11,8 @@
  *  - Activations are row-major. T = tokens of the step, B = sequences, R = rows of logits,
  *    S = samples. Rows of an operand beyond the step's count are never touched.
  *  - On the CPU activations are float32. On CUDA they are BF16 in buffers of the same size (4 bytes an element are
- *    allotted), save what a SAMPLE or an ALL_GATHER of the list reads: logits are float32. Norm weights, biases and
- *    cos_sin are float32 everywhere.
+ *    allotted), save what a SAMPLE or an ALL_GATHER of the list reads, or an EXPERTS as its logits: those are float32. Norm
+ *    weights, biases and cos_sin are float32 everywhere.
  *  - GATED and ROPE_KV use up their gate_up and qkv: their contents are unspecified after the list. So is the out of
  *    GATED and of ATTENTION where the next operation is a LINEAR of quantised weights that takes it.
  *  - A device is used by one thread at a time, except qr_last_error and qr_group_abort.
@@ -91,7 +91,7 @@ typedef struct QrWeight { uint64_t data; int32_t type, cols; int64_t rows; } QrW
 enum {
   QR_OP_COPY_BLOCKS = 1, QR_OP_EMBED = 2, QR_OP_RMS_NORM = 3, QR_OP_LINEAR = 4, QR_OP_ROPE_KV = 5,
   QR_OP_ATTENTION = 6, QR_OP_GATED = 7, QR_OP_GATHER_ROWS = 8, QR_OP_SAMPLE = 9,
-  QR_OP_ALL_REDUCE = 10, QR_OP_ALL_GATHER = 11
+  QR_OP_ALL_REDUCE = 10, QR_OP_ALL_GATHER = 11, QR_OP_EXPERTS = 12
 };
 
 typedef struct QrOp { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
@@ -155,6 +155,18 @@ typedef struct QrAttention {
    or R with QR_ROWS_LOGITS. */
 typedef struct QrGated { uint64_t gate_up, out; int32_t inner, activation; } QrGated;
 enum { QR_SILU = 0, QR_GELU_TANH = 1 };
+
+/* QR_OP_EXPERTS: a mixture of gated feed-forward blocks. For each row the `chosen` largest of logits [rows, experts] are
+   taken, ties by lowest id. The weight of each is its softmax over all experts; with QR_NORMALISED divided by the sum of the
+   chosen ones'. sum[r, :] += over the chosen experts e, best first, weight * down_e (act(gate_e x[r, :]) * up_e x[r, :]).
+   x, sum [rows, cols]; gate and up [experts * inner, cols], down [experts * cols, inner], expert after expert. cols and inner
+   are multiples of 32, on CUDA of 64. rows T, or R with QR_ROWS_LOGITS. Inputs are quantised as those of LINEAR are. */
+typedef struct QrExperts {
+  uint64_t sum, x, logits;
+  QrWeight gate, up, down;
+  int32_t experts, chosen, activation, reserved;
+} QrExperts;
+#define QR_NORMALISED 16
 
 /* QR_OP_GATHER_ROWS: out[r, :] = x[logits_row[r], :]. x [T, cols], out [R, cols] */
 typedef struct QrGatherRows { uint64_t x, out; int32_t cols, reserved; } QrGatherRows;

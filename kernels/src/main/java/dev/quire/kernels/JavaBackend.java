@@ -157,6 +157,7 @@ public final class JavaBackend implements Backend {
             case Op.RopeKv op -> JavaAttention.ropeKv(op, step);
             case Op.Attention op -> JavaAttention.attention(op, step, threads);
             case Op.Gated op -> JavaKernels.gated(op, rows(op.rows(), step));
+            case Op.Experts op -> JavaExperts.run(op, rows(op.rows(), step), threads);
             case Op.GatherRows op -> JavaKernels.gatherRows(op, step);
             case Op.Sample op -> JavaSampler.sample(op, step);
             case Op.AllReduce _, Op.AllGather _ -> throw new IllegalStateException("this device has no ranks");

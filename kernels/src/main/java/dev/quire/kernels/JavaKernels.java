@@ -122,7 +122,7 @@ final class JavaKernels {
     }
 
     /** Four sums side by side: a chain of dependent additions would take four times as long. */
-    private static double dot(float[] x, int from, float[] w) {
+    static double dot(float[] x, int from, float[] w) {
         double a = 0;
         double b = 0;
         double c = 0;
@@ -155,7 +155,7 @@ final class JavaKernels {
         }
     }
 
-    private static double activate(Activation activation, double x) {
+    static double activate(Activation activation, double x) {
         return switch (activation) {
             case SILU -> x / (1 + Math.exp(-x));
             case GELU_TANH -> 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));

@@ -21,11 +21,13 @@ final class NativeProgram implements Backend.Program {
     static final int SAMPLE = 9;
     static final int ALL_REDUCE = 10;
     static final int ALL_GATHER = 11;
+    static final int EXPERTS = 12;
 
     static final int ROWS_LOGITS = 1;
     static final int ADD = 2;
     static final int HIGH_PRECISION = 4;
     static final int INTERLEAVED = 8;
+    static final int NORMALISED = 16;
 
     private final NativeBackend owner;
     private final ProgramLimits limits;
@@ -98,6 +100,13 @@ final class NativeProgram implements Backend.Program {
             case Op.RopeKv op -> new Encoded(ROPE_KV, op.interleaved() ? INTERLEAVED : 0, ropeKv(op));
             case Op.Attention op -> new Encoded(ATTENTION, 0, attention(op));
             case Op.Gated op -> new Encoded(GATED, rows(op.rows()), gated(op));
+            case Op.Experts op ->
+                new Encoded(
+                        EXPERTS,
+                        rows(op.rows())
+                                | (op.normalised() ? NORMALISED : 0)
+                                | (op.highPrecision() ? HIGH_PRECISION : 0),
+                        experts(op));
             case Op.GatherRows op ->
                 new Encoded(
                         GATHER_ROWS,
@@ -207,15 +216,31 @@ final class NativeProgram implements Backend.Program {
                 .set("block_tokens", cache.blockTokens());
     }
 
-    private Struct gated(Op.Gated op) {
-        int activation = switch (op.activation()) {
+    private static int code(Op.Activation activation) {
+        return switch (activation) {
             case SILU -> 0;
             case GELU_TANH -> 1;
         };
+    }
+
+    private Struct experts(Op.Experts op) {
+        return struct(NativeStructs.EXPERTS)
+                .set("sum", op.sum().address())
+                .set("x", op.x().address())
+                .set("logits", op.logits().address())
+                .set("gate", 0, op.gate())
+                .set("up", 0, op.up())
+                .set("down", 0, op.down())
+                .set("experts", op.experts())
+                .set("chosen", op.chosen())
+                .set("activation", code(op.activation()));
+    }
+
+    private Struct gated(Op.Gated op) {
         return struct(NativeStructs.GATED)
                 .set("gate_up", op.gateUp().address())
                 .set("out", op.out().address())
                 .set("inner", op.out().cols())
-                .set("activation", activation);
+                .set("activation", code(op.activation()));
     }
 }

@@ -45,6 +45,13 @@ final class NativeStructs {
             ints("heads", "kv_heads", "head_dim", "kv_type", "block_tokens", "window"),
             floats("scale", "softcap"));
     static final StructLayout GATED = struct("QrGated", longs("gate_up", "out"), ints("inner", "activation"));
+    static final StructLayout EXPERTS = struct(
+            "QrExperts",
+            longs("sum", "x", "logits"),
+            weights("gate", 0),
+            weights("up", 0),
+            weights("down", 0),
+            ints("experts", "chosen", "activation", "reserved"));
     static final StructLayout GATHER_ROWS = struct("QrGatherRows", longs("x", "out"), ints("cols", "reserved"));
     static final StructLayout SAMPLE = struct("QrSample", longs("logits"), ints("vocab", "reserved"));
     static final StructLayout ALL_REDUCE = struct("QrAllReduce", longs("x"), ints("cols", "reserved"));
@@ -78,6 +85,7 @@ final class NativeStructs {
             ROPE_KV,
             ATTENTION,
             GATED,
+            EXPERTS,
             GATHER_ROWS,
             SAMPLE,
             ALL_REDUCE,

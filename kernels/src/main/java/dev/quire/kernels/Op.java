@@ -166,6 +166,31 @@ public sealed interface Op {
      */
     record Gated(Tensor out, Tensor gateUp, Activation activation, Rows rows) implements Op {}
 
+    /**
+     * A mixture of gated feed-forward blocks: for each row the {@code chosen} largest of {@code logits [rows, experts]}
+     * are taken, ties by lowest id, and weighed by their softmax over all experts, with {@code normalised} divided by the
+     * sum of the chosen ones'. {@code sum[r] += Σ weight down_e (act(gate_e x[r]) up_e x[r])}, best first. gate, up
+     * {@code [experts inner, x.cols]} and down {@code [experts x.cols, inner]} hold expert after expert.
+     */
+    record Experts(
+            Tensor sum,
+            Tensor x,
+            Tensor logits,
+            Weight gate,
+            Weight up,
+            Weight down,
+            int chosen,
+            boolean normalised,
+            Activation activation,
+            boolean highPrecision,
+            Rows rows)
+            implements Op {
+        /** Experts that there are. */
+        public int experts() {
+            return logits.cols();
+        }
+    }
+
     /** {@code out[r] = x[logitsRow[r]]}. */
     record GatherRows(Tensor out, Tensor x) implements Op {}
 

@@ -17,6 +17,9 @@ final class ProgramCheck {
 
     private static final int MAX_PARTS = 3;
 
+    /** Widths of experts are multiples of it. */
+    private static final int EXPERT_COLUMNS = 32;
+
     private final DeviceMemory memory;
     private final PackedSize packed;
     private final int ranks;
@@ -54,6 +57,7 @@ final class ProgramCheck {
             case Op.RopeKv op -> ropeKv(op);
             case Op.Attention op -> attention(op);
             case Op.Gated op -> gated(op);
+            case Op.Experts op -> experts(op);
             case Op.GatherRows op -> gatherRows(op);
             case Op.Sample op -> sample(op);
             case Op.AllReduce op -> allReduce(op);
@@ -160,6 +164,31 @@ final class ProgramCheck {
         apart("gateUp", op.gateUp(), "out", op.out());
         long width = 2L * op.out().cols();
         require(op.gateUp().cols() == width, "gateUp.cols", op.gateUp().cols(), "twice out.cols, " + width);
+    }
+
+    private void experts(Op.Experts op) {
+        tensor("x", op.x(), op.rows());
+        tensor("sum", op.sum(), op.rows());
+        tensor("logits", op.logits(), op.rows());
+        apart("x", op.x(), "sum", op.sum());
+        apart("logits", op.logits(), "sum", op.sum());
+        weight("gate", op.gate());
+        weight("up", op.up());
+        weight("down", op.down());
+        int cols = op.x().cols();
+        int inner = op.down().cols();
+        require(op.chosen() >= 1 && op.chosen() <= op.experts(), "chosen", op.chosen(), "1 to " + op.experts());
+        require(op.sum().cols() == cols, "sum.cols", op.sum().cols(), "x.cols " + cols);
+        require(cols % EXPERT_COLUMNS == 0, "x.cols", cols, "a multiple of " + EXPERT_COLUMNS);
+        require(inner % EXPERT_COLUMNS == 0, "down.cols", inner, "a multiple of " + EXPERT_COLUMNS);
+        expert("gate", op.gate(), (long) op.experts() * inner, cols);
+        expert("up", op.up(), (long) op.experts() * inner, cols);
+        expert("down", op.down(), (long) op.experts() * cols, inner);
+    }
+
+    private void expert(String name, Weight weight, long rows, int cols) {
+        require(weight.rows() == rows, name + ".rows", weight.rows(), "those of all experts, " + rows);
+        require(weight.cols() == cols, name + ".cols", weight.cols(), Integer.toString(cols));
     }
 
     private void gatherRows(Op.GatherRows op) {

@@ -190,10 +190,12 @@ class HeaderTest {
                 .containsEntry("QR_OP_ALL_REDUCE", NativeProgram.ALL_REDUCE)
                 .containsEntry("QR_OP_ALL_GATHER", NativeProgram.ALL_GATHER)
                 .containsEntry("QR_MAX_RANKS", Backends.MAX_RANKS)
+                .containsEntry("QR_OP_EXPERTS", NativeProgram.EXPERTS)
                 .containsEntry("QR_ROWS_LOGITS", NativeProgram.ROWS_LOGITS)
                 .containsEntry("QR_ADD", NativeProgram.ADD)
                 .containsEntry("QR_HIGH_PRECISION", NativeProgram.HIGH_PRECISION)
                 .containsEntry("QR_INTERLEAVED", NativeProgram.INTERLEAVED)
+                .containsEntry("QR_NORMALISED", NativeProgram.NORMALISED)
                 .containsEntry("QR_SILU", 0)
                 .containsEntry("QR_GELU_TANH", 1);
     }
