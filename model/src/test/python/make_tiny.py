@@ -17,8 +17,9 @@ import sys
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config,
-                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig,
+                          MixtralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+                          Qwen3MoeConfig, Qwen3MoeForCausalLM)
 
 RESOURCES = pathlib.Path(__file__).resolve().parent.parent / "resources" / "tiny"
 VOCAB = 128
@@ -31,6 +32,10 @@ SHAPE = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=64, num_hidden_
 # Wide enough for the tiles of the GPU's kernels, and for several squares of scales each way.
 WIDE = dict(SHAPE, hidden_size=128, intermediate_size=192, num_hidden_layers=1)
 WIDER = dict(SHAPE, hidden_size=192, intermediate_size=320, num_hidden_layers=1)
+
+# Widths of experts are multiples of 64 for the GPU's kernels.
+MIXED = dict(SHAPE, hidden_size=64, intermediate_size=96, moe_intermediate_size=128, num_hidden_layers=1, num_experts=5,
+             num_experts_per_tok=3, head_dim=16)
 
 LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=64)
@@ -49,6 +54,13 @@ MODELS = {
     "qwen3-fp8-squares": (Qwen3ForCausalLM, Qwen3Config(**WIDER, tie_word_embeddings=True, head_dim=32)),
     "llama-fp8-rows": (LlamaForCausalLM, LlamaConfig(**WIDE, tie_word_embeddings=False)),
     "llama-fp8-tensors": (LlamaForCausalLM, LlamaConfig(**SHAPE, tie_word_embeddings=False)),
+    "mixtral": (MixtralForCausalLM, MixtralConfig(
+        **dict(SHAPE, hidden_size=64, intermediate_size=128, num_hidden_layers=1), tie_word_embeddings=False, num_local_experts=4, num_experts_per_tok=2,
+        sliding_window=None)),
+    "qwen3-moe": (Qwen3MoeForCausalLM, Qwen3MoeConfig(**MIXED, tie_word_embeddings=False, norm_topk_prob=True)),
+    "qwen3-moe-dense-layers": (Qwen3MoeForCausalLM, Qwen3MoeConfig(
+        **dict(MIXED, num_hidden_layers=4, moe_intermediate_size=64), tie_word_embeddings=False, norm_topk_prob=False, decoder_sparse_step=2,
+        mlp_only_layers=[1])),
 }
 
 SQUARE = 128

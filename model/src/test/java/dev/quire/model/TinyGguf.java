@@ -8,6 +8,8 @@ import dev.quire.model.weights.GgufWriter;
 import dev.quire.model.weights.SafetensorsDirectory;
 import dev.quire.model.weights.WeightTensor;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 
 /** Writes a tiny safetensors model as a GGUF file, the way converters do: Llama's heads of q and k interleaved. */
@@ -19,7 +21,17 @@ final class TinyGguf {
         "self_attn.o_proj",
         "mlp.gate_proj",
         "mlp.up_proj",
-        "mlp.down_proj"
+        "mlp.down_proj",
+        "mlp.gate",
+        "block_sparse_moe.gate"
+    };
+    private static final String[] EXPERTS = {
+        "mlp.experts.gate_proj",
+        "mlp.experts.up_proj",
+        "mlp.experts.down_proj",
+        "block_sparse_moe.experts.w1",
+        "block_sparse_moe.experts.w2",
+        "block_sparse_moe.experts.w3"
     };
     private static final String[] NORMS = {
         "input_layernorm", "post_attention_layernorm", "self_attn.q_norm", "self_attn.k_norm"
@@ -53,7 +65,7 @@ final class TinyGguf {
     }
 
     private byte[] bytes() {
-        String a = config.architecture();
+        String a = architecture();
         writer.string("general.architecture", a)
                 .uint32(a + ".block_count", config.layers())
                 .uint32(a + ".context_length", config.maxPositions())
@@ -65,6 +77,12 @@ final class TinyGguf {
                 .uint32(a + ".attention.value_length", config.headDim())
                 .float32(a + ".attention.layer_norm_rms_epsilon", config.normEps())
                 .float32(a + ".rope.freq_base", (float) config.rope().theta());
+        ModelConfig.Experts experts = config.experts();
+        if (experts != null) {
+            writer.uint32(a + ".expert_count", experts.count())
+                    .uint32(a + ".expert_used_count", experts.chosen())
+                    .uint32(a + ".expert_feed_forward_length", experts.inner());
+        }
         copy("model.embed_tokens.weight", 0);
         copy("model.norm.weight", 0);
         copy("lm_head.weight", 0);
@@ -74,16 +92,45 @@ final class TinyGguf {
         return writer.bytes();
     }
 
+    /** As files name it. */
+    private String architecture() {
+        return config.architecture().equals("mixtral") ? "llama" : config.architecture();
+    }
+
     private void layer(String at) {
         for (String name : MATRICES) {
-            boolean rotated = config.architecture().equals("llama") && name.matches(".*[qk]_proj");
+            boolean rotated = architecture().equals("llama") && name.matches(".*[qk]_proj");
             int heads = name.endsWith("q_proj") ? config.heads() : config.kvHeads();
             copy(at + name + ".weight", rotated ? heads : 0);
             copy(at + name + ".bias", 0);
         }
+        for (String name : EXPERTS) {
+            stack(at + name.substring(0, name.lastIndexOf('.') + 1), name.substring(name.lastIndexOf('.') + 1));
+        }
         for (String name : NORMS) {
             copy(at + name + ".weight", 0);
         }
+    }
+
+    /** The matrices of all experts as one tensor. */
+    private void stack(String at, String name) {
+        ModelConfig.Experts experts = config.experts();
+        if (experts == null || source.tensor(at + "0." + name + ".weight") == null) {
+            return;
+        }
+        List<float[]> matrices = new ArrayList<>();
+        long[] shape = {experts.count(), 0, 0};
+        for (int e = 0; e < experts.count(); e++) {
+            WeightTensor tensor = Objects.requireNonNull(source.tensor(at + e + "." + name + ".weight"));
+            matrices.add(tensor.data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED));
+            System.arraycopy(tensor.shape(), 0, shape, 1, 2);
+        }
+        int size = matrices.getFirst().length;
+        float[] all = new float[matrices.size() * size];
+        for (int e = 0; e < matrices.size(); e++) {
+            System.arraycopy(matrices.get(e), 0, all, e * size, size);
+        }
+        writer.tensor(GgufWeights.fileName(at + name + ".weight"), all, shape);
     }
 
     private void copy(String name, int interleavedHeads) {

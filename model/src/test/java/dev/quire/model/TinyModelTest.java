@@ -133,7 +133,7 @@ class TinyModelTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama-tied", "llama-untied", "qwen2", "qwen3"})
+    @ValueSource(strings = {"llama-tied", "llama-untied", "mixtral", "qwen2", "qwen3", "qwen3-moe"})
     void aGgufFileGivesTheTokensOfTheFolderItWasMadeFrom(String name, @TempDir Path folder) throws IOException {
         Path file = Files.write(folder.resolve(name + ".gguf"), TinyGguf.of(name));
         LoadOptions options = TestDevices.ALL.getLast().options(2);

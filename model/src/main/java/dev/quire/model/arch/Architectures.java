@@ -8,8 +8,10 @@ import java.util.TreeMap;
 public final class Architectures {
     private static final Map<String, Architecture.Factory> TABLE = new TreeMap<>(Map.of(
             "llama", Llama::new,
+            "mixtral", Mixtral::new,
             "qwen2", Qwen2::new,
-            "qwen3", Qwen3::new));
+            "qwen3", Qwen3::new,
+            "qwen3moe", Qwen3Moe::new));
 
     private Architectures() {}
 

@@ -83,6 +83,24 @@ public final class Forward {
         }
     }
 
+    /** {@code sum +=} what the experts that the router chooses for each row make of x. */
+    void addExperts(Tensor sum, Tensor x, Experts experts) {
+        ModelConfig.Experts shape = experts.shape();
+        Tensor logits = linear("router", x, null, List.of(experts.router()));
+        operations.add(new Op.Experts(
+                sum,
+                x,
+                logits,
+                experts.gate(),
+                experts.up(),
+                experts.down(),
+                shape.chosen(),
+                shape.normalised(),
+                config.activation(),
+                highPrecision,
+                rows));
+    }
+
     /**
      * Norms the heads of q and k where norms are given, rotates them by position, and puts k and v into the layer's
      * cache; returns q {@code [T, heads headDim]}.

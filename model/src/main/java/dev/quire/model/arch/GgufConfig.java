@@ -8,10 +8,17 @@ import dev.quire.model.weights.WeightTensor;
 import dev.quire.model.weights.WeightsException;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Reads a {@link ModelConfig} out of the metadata of a GGUF file. */
 public final class GgufConfig {
+    /** The softmax among the gating functions of the GGUF specification. */
+    private static final int SOFTMAX = 1;
+
+    private static final String QWEN3_MOE = "qwen3moe";
+    private static final List<String> SUPPORTED = List.of("llama", "qwen2", "qwen3", QWEN3_MOE);
+
     private final GgufFile file;
     private final GgufMetadata metadata;
     private final String architecture;
@@ -25,9 +32,9 @@ public final class GgufConfig {
     /** @throws WeightsException when a key is missing, out of range, or asks for something that is not supported */
     public static ModelConfig read(GgufFile file) {
         GgufConfig reader = new GgufConfig(file);
-        if (!Architectures.names().contains(reader.architecture)) {
+        if (!SUPPORTED.contains(reader.architecture)) {
             throw reader.wrong("general.architecture is " + reader.architecture + "; supported are "
-                    + String.join(", ", Architectures.names()));
+                    + String.join(", ", SUPPORTED));
         }
         reader.refuseUnsupported();
         try {
@@ -45,12 +52,48 @@ public final class GgufConfig {
         if (metadata.intValue("split.count", 1) > 1) {
             throw wrong("is one part of a split model, which is not supported; merge the parts first");
         }
-        if (number("expert_count", 0) > 0) {
-            throw wrong("has experts (" + architecture + ".expert_count), which are not supported");
+        if (hasExperts()) {
+            refuseUnsupportedExperts();
         }
         if (architecture.equals("llama") && file.tensor("blk.0.attn_q.bias") != null) {
             throw wrong("is a llama model with biases in its attention, which is not supported");
         }
+    }
+
+    private boolean hasExperts() {
+        return number("expert_count", 0) > 0;
+    }
+
+    private void refuseUnsupportedExperts() {
+        if (!architecture.equals("llama") && !architecture.equals(QWEN3_MOE)) {
+            throw wrong(
+                    "has experts (" + architecture + ".expert_count), which are supported for llama and " + QWEN3_MOE);
+        }
+        int gate = number("expert_gating_func", SOFTMAX);
+        if (gate != SOFTMAX && gate != 0) {
+            throw wrong(architecture + ".expert_gating_func is " + gate + "; supported is " + SOFTMAX + " (softmax)");
+        }
+        for (String key : List.of("expert_shared_count", "expert_group_count", "leading_dense_block_count")) {
+            if (number(key, 0) > 0) {
+                throw wrong(architecture + "." + key + " is " + number(key, 0) + ", which is not supported");
+            }
+        }
+        double scale = metadata.number(architecture + ".expert_weights_scale", 1);
+        if (scale != 1 && scale != 0) {
+            throw wrong(architecture + ".expert_weights_scale is " + scale + ", which is not supported");
+        }
+    }
+
+    private ModelConfig.@Nullable Experts experts() {
+        if (!hasExperts() && !architecture.equals(QWEN3_MOE)) {
+            return null;
+        }
+        return new ModelConfig.Experts(
+                required("expert_count"),
+                required("expert_used_count"),
+                required(architecture.equals(QWEN3_MOE) ? "expert_feed_forward_length" : "feed_forward_length"),
+                metadata.flag(architecture + ".expert_weights_norm", true),
+                Set.of());
     }
 
     private ModelConfig config() {
@@ -66,7 +109,7 @@ public final class GgufConfig {
             throw wrong("tensor token_embd.weight is missing or is no matrix");
         }
         return new ModelConfig(
-                architecture,
+                architecture.equals("llama") && hasExperts() ? "mixtral" : architecture,
                 required("block_count"),
                 hidden,
                 required("feed_forward_length"),
@@ -81,7 +124,8 @@ public final class GgufConfig {
                 architecture.equals("llama"),
                 file.tensor("output.weight") == null,
                 0,
-                Op.Activation.SILU);
+                Op.Activation.SILU,
+                experts());
     }
 
     private int required(String key) {

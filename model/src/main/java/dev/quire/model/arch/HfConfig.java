@@ -4,7 +4,9 @@ import dev.quire.kernels.Op;
 import dev.quire.model.weights.ModelJson;
 import dev.quire.model.weights.WeightsException;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -15,8 +17,10 @@ public final class HfConfig {
     private static final Map<String, String> CLASSES = new TreeMap<>(Map.of(
             "LlamaForCausalLM", "llama",
             "MistralForCausalLM", "llama",
+            "MixtralForCausalLM", "mixtral",
             "Qwen2ForCausalLM", "qwen2",
-            "Qwen3ForCausalLM", "qwen3"));
+            "Qwen3ForCausalLM", "qwen3",
+            "Qwen3MoeForCausalLM", "qwen3moe"));
 
     private final Path file;
     private final JsonNode root;
@@ -38,7 +42,7 @@ public final class HfConfig {
         }
         reader.refuseUnsupported();
         try {
-            return reader.config(architecture, name.startsWith("Mistral"));
+            return reader.config(architecture, name.startsWith("Mistral") || name.startsWith("Mixtral"));
         } catch (IllegalArgumentException e) {
             throw reader.wrong(String.valueOf(e.getMessage()));
         }
@@ -103,7 +107,48 @@ public final class HfConfig {
                 false,
                 root.path("tie_word_embeddings").asBoolean(false),
                 windowed ? integer("sliding_window", 0) : 0,
-                activation());
+                activation(),
+                switch (architecture) {
+                    case "mixtral" -> mixtral();
+                    case "qwen3moe" -> qwen3Moe();
+                    default -> null;
+                });
+    }
+
+    private ModelConfig.Experts mixtral() {
+        return new ModelConfig.Experts(
+                integer("num_local_experts"),
+                integer("num_experts_per_tok"),
+                integer("intermediate_size"),
+                true,
+                Set.of());
+    }
+
+    private ModelConfig.Experts qwen3Moe() {
+        int every = integer("decoder_sparse_step", 1);
+        if (every < 1) {
+            throw wrong("decoder_sparse_step is " + every + ", allowed: 1 or more");
+        }
+        int layers = integer("num_hidden_layers");
+        Set<Integer> dense = new HashSet<>();
+        for (JsonNode layer : root.path("mlp_only_layers")) {
+            int index = layer.asInt(-1);
+            if (index < 0 || index >= layers) {
+                throw wrong("mlp_only_layers should be numbers of layers, 0 to " + (layers - 1));
+            }
+            dense.add(index);
+        }
+        for (int i = 0; i < layers; i++) {
+            if ((i + 1) % every != 0) {
+                dense.add(i);
+            }
+        }
+        return new ModelConfig.Experts(
+                root.has("num_experts") ? integer("num_experts") : integer("num_local_experts"),
+                integer("num_experts_per_tok"),
+                integer("moe_intermediate_size"),
+                root.path("norm_topk_prob").asBoolean(false),
+                dense);
     }
 
     private int integer(String field) {

@@ -1,6 +1,7 @@
 package dev.quire.model.arch;
 
 import dev.quire.kernels.Op;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -8,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The shape and constants of a model, from config.json or GGUF metadata.
  *
- * @param architecture name in the table {@code Architectures}: llama, qwen2, qwen3
+ * @param architecture name in the table {@code Architectures}
  * @param layers decoder layers
  * @param hidden width of the residual stream
  * @param inner width of the feed-forward block
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param tiedEmbeddings whether the embedding is the output head too
  * @param slidingWindow 0 = none
  * @param activation of the feed-forward block
+ * @param experts null = none
  */
 public record ModelConfig(
         String architecture,
@@ -41,7 +43,8 @@ public record ModelConfig(
         boolean interleavedRope,
         boolean tiedEmbeddings,
         int slidingWindow,
-        Op.Activation activation) {
+        Op.Activation activation,
+        @Nullable Experts experts) {
     private static final int MAX_WIDTH = 1 << 18;
 
     /** @throws IllegalArgumentException naming the number that is out of range or does not fit the others */
@@ -76,6 +79,10 @@ public record ModelConfig(
      * @throws IllegalArgumentException when something cannot be shared out evenly
      */
     public ModelConfig share(int ranks) {
+        if (experts != null && ranks > 1) {
+            throw new IllegalArgumentException(
+                    "tensor-parallel-size is " + ranks + ", allowed for a mixture of experts: 1");
+        }
         if (kvHeads % ranks != 0 || inner % ranks != 0) {
             throw new IllegalArgumentException("tensor-parallel-size is " + ranks + ", but the model has " + heads
                     + " query heads, " + kvHeads + " key-value heads and " + inner
@@ -97,7 +104,8 @@ public record ModelConfig(
                 interleavedRope,
                 tiedEmbeddings,
                 slidingWindow,
-                activation);
+                activation,
+                experts);
     }
 
     /** Numbers of ranks that the model can be split over; heads are a multiple of kvHeads. */
@@ -106,6 +114,24 @@ public record ModelConfig(
                 .filter(n -> kvHeads % n == 0 && inner % n == 0)
                 .mapToObj(Integer::toString)
                 .collect(Collectors.joining(", "));
+    }
+
+    /**
+     * A mixture of experts in place of the feed-forward block.
+     *
+     * @param count experts of a layer
+     * @param chosen how many of them compute a token
+     * @param inner width of an expert
+     * @param normalised whether the weights of the chosen ones add up to 1
+     * @param denseLayers layers that have a plain feed-forward block
+     */
+    public record Experts(int count, int chosen, int inner, boolean normalised, Set<Integer> denseLayers) {
+        public Experts {
+            within("experts", count, 1 << 12);
+            within("experts per token", chosen, count);
+            within("width of an expert", inner, MAX_WIDTH);
+            denseLayers = Set.copyOf(denseLayers);
+        }
     }
 
     private static void within(String name, int value, int most) {

@@ -162,6 +162,34 @@ public final class Weights implements AutoCloseable {
     }
 
     /**
+     * The matrices {@code [rows, cols]} of {@code count} experts, one below the other, as one weight: the file has one
+     * tensor {@code [count, rows, cols]}, or one of each expert.
+     *
+     * @param at what stands before the expert's number in the tensors' names
+     * @param name what stands behind it
+     */
+    public Weight experts(String at, String name, int count, int rows, int cols) {
+        return loaded(at + name, Math.multiplyExact(count, rows), cols, () -> {
+            if (source.find(at + name) != null) {
+                return List.of(Slice.of(shaped(at + name, count, rows, cols)));
+            }
+            List<Slice> slices = new ArrayList<>();
+            for (int e = 0; e < count; e++) {
+                WeightTensor tensor = shaped(at + e + "." + name, rows, cols);
+                slices.add(Slice.of(tensor));
+                DType first = slices.getFirst().tensor.type();
+                if (tensor.type() != first) {
+                    throw new WeightsException(
+                            source.path(),
+                            "tensor " + tensor.name() + " is " + tensor.type() + ", that of the first expert " + first
+                                    + "; experts of one type are supported");
+                }
+            }
+            return slices;
+        });
+    }
+
+    /**
      * The slices one after the other, and zeros up to so many bytes: a file that shrinks is an exception here, and would
      * be a fault in native code.
      */

@@ -10,6 +10,7 @@ import dev.quire.model.weights.WeightsException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,14 +57,15 @@ class ConfigReadersTest {
                         false,
                         true,
                         0,
-                        Op.Activation.SILU));
+                        Op.Activation.SILU,
+                        null));
     }
 
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
-                "LlamaForCausalLM|GemmaForCausalLM|supported are LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM",
+                "LlamaForCausalLM|GemmaForCausalLM|supported are LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM",
                 "\"llama3\"|\"yarn\"|supported are default, linear, llama3",
                 "\"silu\"|\"relu\"|supported are silu, gelu_pytorch_tanh",
                 "\"hidden_size\": 64|\"hidden_size\": 1e3|hidden_size should be an integer",
@@ -93,6 +95,50 @@ class ConfigReadersTest {
                 .uint32("llama.feed_forward_length", 64)
                 .uint32("llama.attention.head_count", 4)
                 .tensor("token_embd.weight", new float[32 * 10], 10, 32);
+    }
+
+    private static GgufWriter experts() {
+        return gguf().uint32("llama.expert_count", 8);
+    }
+
+    @Test
+    void readsTheExpertsOfAGgufFile() throws IOException {
+        ModelConfig c = read(experts().uint32("llama.expert_used_count", 2));
+        assertThat(c.architecture()).isEqualTo("mixtral");
+        assertThat(c.interleavedRope()).isTrue();
+        assertThat(c.experts()).isEqualTo(new ModelConfig.Experts(8, 2, 64, true, Set.of()));
+    }
+
+    private static final String QWEN_3_MOE = """
+            {"architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 64, "intermediate_size": 128,
+             "num_hidden_layers": 6, "num_attention_heads": 8, "vocab_size": 1000, "max_position_embeddings": 1024,
+             "num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 96, "decoder_sparse_step": 3,
+             "mlp_only_layers": [5]}
+            """;
+
+    @Test
+    void readsWhichLayersHaveExperts() throws IOException {
+        assertThat(json(QWEN_3_MOE).experts())
+                .isEqualTo(new ModelConfig.Experts(8, 3, 96, false, Set.of(0, 1, 3, 4, 5)));
+        String all = QWEN_3_MOE
+                .replace("\"decoder_sparse_step\": 3", "\"norm_topk_prob\": true")
+                .replace("[5]", "[]")
+                .replace("num_experts\"", "num_local_experts\"");
+        assertThat(json(all).experts()).isEqualTo(new ModelConfig.Experts(8, 3, 96, true, Set.of()));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "'num_experts_per_tok\": 3','num_experts_per_tok\": 9','experts per token is 9, allowed: 1 to 8'",
+        "'num_experts\": 8','num_experts\": 0','experts is 0'",
+        "'sparse_step\": 3','sparse_step\": 0','decoder_sparse_step is 0, allowed: 1 or more'",
+        "'[5]','[\"x\"]','mlp_only_layers should be numbers of layers'",
+        "'[5]','[6]','mlp_only_layers should be numbers of layers'",
+    })
+    void refusesExpertsThatItCannotRun(String part, String instead, String message) {
+        assertThatThrownBy(() -> json(QWEN_3_MOE.replace(part, instead)))
+                .isInstanceOf(WeightsException.class)
+                .hasMessageContaining(message);
     }
 
     private ModelConfig read(GgufWriter writer) throws IOException {
@@ -125,7 +171,11 @@ class ConfigReadersTest {
     @Test
     void refusesGgufFilesItCannotRun() throws IOException {
         assertRefused(new GgufWriter().string("general.architecture", "mamba"), "supported are llama, qwen2, qwen3");
-        assertRefused(gguf().uint32("llama.expert_count", 8), "has experts");
+        assertRefused(experts(), "metadata lacks llama.expert_used_count");
+        assertRefused(experts().uint32("llama.expert_used_count", 9), "experts per token is 9, allowed: 1 to 8");
+        assertRefused(experts().uint32("llama.expert_gating_func", 2), "expert_gating_func is 2; supported is 1");
+        assertRefused(experts().uint32("llama.expert_shared_count", 1), "llama.expert_shared_count is 1");
+        assertRefused(experts().float32("llama.expert_weights_scale", 2.5f), "expert_weights_scale is 2.5");
         assertRefused(gguf().string("llama.rope.scaling.type", "yarn"), "rope scaling yarn is not supported");
         assertRefused(gguf().uint32("split.count", 3), "split model");
         assertRefused(gguf().tensor("rope_freqs.weight", new float[3], 3), "should be 4 floats");
