@@ -34,6 +34,17 @@ cudaError_t gemm_plain(const GemmArgs& args, cudaStream_t stream);
 cudaError_t gemm_tile(const GemmArgs& args, cudaStream_t stream);
 /// At most 16 rows, k % 64 == 0, n % 16 == 0, any format: weights go from memory to the tensor cores directly.
 cudaError_t gemm_skinny(WeightFormat format, const GemmArgs& args, cudaStream_t stream);
+/// Rows [first, first + rows) of x and out, which are sorted by expert, and the expert that multiplies them. Empty: rows 0.
+struct ExpertTile {
+  int32_t expert, first, rows;
+};
+struct ExpertTiles {
+  const ExpertTile* tiles;
+  int32_t count, rows;   // tiles; rows of a tile at most, 8 or 16
+  int64_t expert_bytes;  // from one expert's weights to the next one's
+};
+/// As gemm_skinny, each tile with its expert's weights [n, k]; args.rows is not read, out is bf16.
+cudaError_t gemm_experts(WeightFormat format, const GemmArgs& args, const ExpertTiles& tiles, cudaStream_t stream);
 /// Quantised weights, any rows, k % 64 == 0, n % 128 == 0.
 cudaError_t gemm_quant(WeightFormat format, const GemmArgs& args, cudaStream_t stream);
 /// Slices of k that gemm_quant adds up, by the shape alone; and the floats of workspace it needs.

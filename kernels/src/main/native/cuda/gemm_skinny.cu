@@ -128,10 +128,11 @@ __device__ __forceinline__ void multiply_steps(Stream& stream, Sums<NT>& sums, c
   for (int u = 0; u < U; u++) stream.multiply(sums, u);
 }
 
-template <class Stream, int NT>
-__global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs g) {
+/// 16 columns of out for all rows of g. kStarted: the kernel before has ended, as the caller has waited for it.
+template <class Stream, int NT, bool kStarted>
+__device__ __forceinline__ void multiply_tile(const GemmArgs& g, int tile) {
   DYN_SMEM(float, parts);  // [warp][row of x][16]
-  const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize, tile = blockIdx.x;
+  const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
   constexpr int kRows = 8 * NT, U = Stream::kUnroll;
   const int steps = g.k / kTileColumns;
   Stream stream(g, tile, lane);
@@ -141,10 +142,10 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs
   const bool many = step + (U - 1) * kWarps < steps;
   if (many) {
     load_weights<U>(stream, step, lane);
-    start_after_previous();
+    if (!kStarted) start_after_previous();
     multiply_steps<U>(stream, sums, g, step, lane);
     step += U * kWarps;
-  } else {
+  } else if (!kStarted) {
     start_after_previous();
   }
   for (; step + (U - 1) * kWarps < steps; step += U * kWarps) {
@@ -177,9 +178,46 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs
 }
 
 template <class Stream, int NT>
+__global__ void __launch_bounds__(kWarps* kWarpSize) gemm_skinny_kernel(GemmArgs g) {
+  multiply_tile<Stream, NT, false>(g, blockIdx.x);
+}
+
+/// Whose weights are read is known only when the kernel before has ended.
+template <class Stream, int NT>
+__global__ void __launch_bounds__(kWarps* kWarpSize) gemm_experts_kernel(GemmArgs g, ExpertTiles experts) {
+  start_after_previous();
+  const ExpertTile tile = experts.tiles[blockIdx.y];
+  if (tile.rows == 0) return;
+  g.x += static_cast<int64_t>(tile.first) * g.k;
+  g.weight = static_cast<const uint8_t*>(g.weight) + tile.expert * experts.expert_bytes;
+  g.out = static_cast<bf16*>(g.out) + static_cast<int64_t>(tile.first) * g.stride;
+  g.rows = tile.rows;
+  multiply_tile<Stream, NT, true>(g, blockIdx.x);
+}
+
+constexpr size_t shared_bytes(int nt) { return kWarps * 8 * static_cast<size_t>(nt) * kTileRows * sizeof(float); }
+
+template <class Stream, int NT>
+cudaError_t run_experts(const GemmArgs& args, const ExpertTiles& tiles, cudaStream_t stream) {
+  auto kernel = gemm_experts_kernel<Stream, NT>;
+  LAUNCH(kernel, dim3(args.n / kTileRows, tiles.count), kWarps * kWarpSize, shared_bytes(NT), stream, args, tiles);
+  return launched();
+}
+
+template <int NT>
+cudaError_t run_experts_format(WeightFormat format, const GemmArgs& args, const ExpertTiles& tiles, cudaStream_t stream) {
+  switch (format) {
+    case WeightFormat::kBf16: return run_experts<Bf16Stream<NT>, NT>(args, tiles, stream);
+    case WeightFormat::kInt4: return run_experts<QuantStream<WeightFormat::kInt4, NT>, NT>(args, tiles, stream);
+    case WeightFormat::kInt8: return run_experts<QuantStream<WeightFormat::kInt8, NT>, NT>(args, tiles, stream);
+    default: return run_experts<QuantStream<WeightFormat::kFloat8, NT>, NT>(args, tiles, stream);
+  }
+}
+
+template <class Stream, int NT>
 cudaError_t run(const GemmArgs& args, cudaStream_t stream) {
   auto kernel = gemm_skinny_kernel<Stream, NT>;
-  LAUNCH(kernel, args.n / kTileRows, kWarps * kWarpSize, kWarps * 8 * NT * kTileRows * sizeof(float), stream, args);
+  LAUNCH(kernel, args.n / kTileRows, kWarps * kWarpSize, shared_bytes(NT), stream, args);
   return launched();
 }
 
@@ -198,6 +236,11 @@ cudaError_t run_format(WeightFormat format, const GemmArgs& args, cudaStream_t s
 cudaError_t gemm_skinny(WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
   if (args.k % kTileColumns != 0 || args.n % kTileRows != 0 || args.rows > kSkinnyRows) return cudaErrorInvalidValue;
   return args.rows <= 8 ? run_format<1>(format, args, stream) : run_format<2>(format, args, stream);
+}
+
+cudaError_t gemm_experts(WeightFormat format, const GemmArgs& args, const ExpertTiles& tiles, cudaStream_t stream) {
+  if (args.k % kTileColumns != 0 || args.n % kTileRows != 0 || tiles.rows > kSkinnyRows) return cudaErrorInvalidValue;
+  return tiles.rows <= 8 ? run_experts_format<1>(format, args, tiles, stream) : run_experts_format<2>(format, args, tiles, stream);
 }
 
 }  // namespace quire::cuda

@@ -21,6 +21,7 @@ size_t args_bytes(int32_t opcode) {
     case QR_OP_ROPE_KV: return sizeof(QrRopeKv);
     case QR_OP_ATTENTION: return sizeof(QrAttention);
     case QR_OP_GATED: return sizeof(QrGated);
+    case QR_OP_EXPERTS: return sizeof(QrExperts);
     case QR_OP_GATHER_ROWS: return sizeof(QrGatherRows);
     case QR_OP_ALL_REDUCE: return sizeof(QrAllReduce);
     case QR_OP_ALL_GATHER: return sizeof(QrAllGather);
@@ -45,6 +46,12 @@ int check_cache(int index, const Args& a) {
   return QR_OK;
 }
 
+int check_experts(int index, const QrExperts& a) {
+  if (a.gate.cols % kTileColumns != 0) return unsupported(index, "cols", a.gate.cols, "multiples of 64");
+  if (a.down.cols % kTileColumns != 0) return unsupported(index, "inner", a.down.cols, "multiples of 64");
+  return QR_OK;
+}
+
 int check_supported(int index, const Operation& op) {
   const OpArgs& a = op.args;
   switch (op.opcode) {
@@ -60,6 +67,7 @@ int check_supported(int index, const Operation& op) {
       return check_cache(index, a.rope_kv);
     case QR_OP_ATTENTION: return check_cache(index, a.attention);
     case QR_OP_GATED: return in_vectors(index, "inner", a.gated.inner);
+    case QR_OP_EXPERTS: return check_experts(index, a.experts);
     case QR_OP_GATHER_ROWS: return in_vectors(index, "cols", a.gather_rows.cols);
     case QR_OP_SAMPLE: return a.sample.vocab <= kMostVocab ? QR_OK : unsupported(index, "vocab", a.sample.vocab, "up to 2097152");
     default: return QR_OK;
@@ -103,6 +111,7 @@ int Program::add(int index, const QrOp& op, int ranks) {
     if (block_tokens_ != 0 && block_tokens_ != a.block_tokens) return unsupported(index, "block_tokens", a.block_tokens, "one size");
     block_tokens_ = a.block_tokens;
   }
+  if (op.opcode == QR_OP_EXPERTS) logits_.insert(copy.args.experts.logits);
   if (op.opcode == QR_OP_SAMPLE) {
     if (sample_ >= 0) return fail(QR_UNSUPPORTED, "operation %d: a second SAMPLE in one list", index);
     sample_ = index;

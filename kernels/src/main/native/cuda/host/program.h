@@ -28,6 +28,7 @@ union OpArgs {
   QrRopeKv rope_kv;
   QrAttention attention;
   QrGated gated;
+  QrExperts experts;
   QrGatherRows gather_rows;
   QrSample sample;
   QrAllReduce all_reduce;
@@ -50,7 +51,7 @@ class Program {
 
   const std::vector<Operation>& operations() const { return operations_; }
   const std::vector<AttentionShape>& shapes() const { return shapes_; }
-  /// Whether a SAMPLE or an ALL_GATHER reads it: it holds float32 then.
+  /// Whether a SAMPLE or an ALL_GATHER reads it, or an EXPERTS as its logits: it holds float32 then.
   bool logits(uint64_t address) const { return logits_.contains(address); }
   /// The operation that samples, or null.
   const QrSample* sample() const { return sample_ < 0 ? nullptr : &operations_[static_cast<size_t>(sample_)].args.sample; }

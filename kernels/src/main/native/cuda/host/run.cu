@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "experts.h"
 #include "rows.h"
 #include "sample.h"
 #include "weights.h"
@@ -151,6 +152,28 @@ cudaError_t run_gated(const Run& run, const Operation& op) {
   return gated({at<bf16>(a.gate_up), at<bf16>(a.out), run.rows(op), a.inner, a.activation == QR_GELU_TANH}, run.stream);
 }
 
+ExpertsArgs experts_args(const QrExperts& a, int rows, int flags) {
+  auto weights = [&a](const QrWeight& w) {
+    const WeightFormat format = weight_format(w);
+    return ExpertWeights{at<void>(w.data), format, static_cast<int64_t>(row_bytes(format, w.cols)) * (w.rows / a.experts)};
+  };
+  ExpertsArgs args = {};
+  args.sum = at<bf16>(a.sum);
+  args.x = at<bf16>(a.x);
+  args.logits = at<float>(a.logits);
+  args.gate = weights(a.gate);
+  args.up = weights(a.up);
+  args.down = weights(a.down);
+  args.rows = rows;
+  args.cols = a.gate.cols;
+  args.inner = a.down.cols;
+  args.experts = a.experts;
+  args.chosen = a.chosen;
+  args.normalised = (flags & QR_NORMALISED) != 0;
+  args.gelu = a.activation == QR_GELU_TANH;
+  return args;
+}
+
 cudaError_t run_sample(const Run& run, const QrSample& a) {
   const OutcomeLayout out(run.step.samples);
   const DeviceBuffer& outcome = run.workspace.outcome;
@@ -183,6 +206,7 @@ cudaError_t run_op(const Run& run, const Operation& op) {
     case QR_OP_ROPE_KV: return run_rope(run, op);
     case QR_OP_ATTENTION: return run.step.sequences == 0 ? cudaSuccess : run_attention(run, op);
     case QR_OP_GATED: return run_gated(run, op);
+    case QR_OP_EXPERTS: return experts(experts_args(op.args.experts, run.rows(op), op.flags), run.workspace.experts.at<uint8_t>(), run.stream);
     case QR_OP_GATHER_ROWS: {
       const QrGatherRows& a = op.args.gather_rows;
       return gather_rows(at<bf16>(a.x), run.step.logits_row, at<bf16>(a.out), run.step.logits, a.cols, run.stream);
@@ -222,11 +246,12 @@ int64_t slices_of(const QrLinear& a, int rows) {
 }  // namespace
 
 int Workspace::reserve(const Program& program, const StepArrays& step, int ranks, bool* grew) {
-  int64_t floats = 0, out = 0, stats = 0, columns = 0;
+  int64_t floats = 0, out = 0, stats = 0, columns = 0, sorted = 0;
   for (const Operation& op : program.operations()) {
     const int rows = (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens;
     if (op.opcode == QR_OP_LINEAR) floats = std::max(floats, slices_of(op.args.linear, rows));
     if (op.opcode == QR_OP_ALL_GATHER) columns = std::max(columns, static_cast<int64_t>(rows) * op.args.all_gather.cols * ranks);
+    if (op.opcode == QR_OP_EXPERTS) sorted = std::max(sorted, experts_workspace(experts_args(op.args.experts, rows, op.flags)));
   }
   for (size_t i = 0; i < step.plans.size(); i++) {
     const AttentionShape& shape = program.shapes()[i];
@@ -238,6 +263,7 @@ int Workspace::reserve(const Program& program, const StepArrays& step, int ranks
   int status = slices.reserve(static_cast<uint64_t>(floats) * sizeof(float), grew);
   if (status == QR_OK) status = partial_out.reserve(static_cast<uint64_t>(out) * sizeof(float), grew);
   if (status == QR_OK) status = partial_stats.reserve(static_cast<uint64_t>(stats) * sizeof(float2), grew);
+  if (status == QR_OK) status = experts.reserve(static_cast<uint64_t>(sorted), grew);
   if (status == QR_OK) status = choices.reserve(static_cast<uint64_t>(sampling.choices) * sizeof(uint64_t), grew);
   if (status == QR_OK) status = adjusted.reserve(static_cast<uint64_t>(sampling.adjusted) * sizeof(float), grew);
   if (status == QR_OK) status = gathered.reserve(static_cast<uint64_t>(columns) * sizeof(float), grew);

@@ -13,6 +13,7 @@ namespace quire::cuda {
 struct Workspace {
   DeviceBuffer slices;         // of products
   DeviceBuffer partial_out, partial_stats;  // of attention
+  DeviceBuffer experts;                     // rows sorted by expert
   DeviceBuffer choices, adjusted;           // of sampling
   DeviceBuffer outcome;                     // what was sampled, as OutcomeLayout
   DeviceBuffer gathered;                    // [ranks, R, cols] of an ALL_GATHER

@@ -12,11 +12,6 @@ namespace {
 constexpr int64_t kStripe = kTileRows;
 constexpr uint64_t kStagingBytes = 32 << 20;
 
-uint64_t row_bytes(WeightFormat format, int64_t cols) {
-  if (format == WeightFormat::kBf16) return static_cast<uint64_t>(cols) * sizeof(bf16);
-  return static_cast<uint64_t>(cols / kTileColumns * tile_bytes(format) / kTileRows);
-}
-
 struct PackJob {
   Pool& pool;
   const Format& format;
@@ -127,6 +122,11 @@ void pack_worker(void* context, Worker&) {
 }
 
 }  // namespace
+
+uint64_t row_bytes(WeightFormat format, int64_t cols) {
+  if (format == WeightFormat::kBf16) return static_cast<uint64_t>(cols) * sizeof(bf16);
+  return static_cast<uint64_t>(cols / kTileColumns * tile_bytes(format) / kTileRows);
+}
 
 WeightFormat weight_format(int32_t type, int64_t rows, int64_t cols) {
   const bool tiles = cols % kTileColumns == 0 && rows % 128 == 0;

@@ -13,6 +13,8 @@ namespace quire::cuda {
 /// becomes bf16, row by row.
 WeightFormat weight_format(int32_t type, int64_t rows, int64_t cols);
 inline WeightFormat weight_format(const QrWeight& w) { return weight_format(w.type, w.rows, w.cols); }
+/// Bytes of a row of a matrix.
+uint64_t row_bytes(WeightFormat format, int64_t cols);
 /// Bytes on the device, or a failure.
 int weight_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out);
 

@@ -39,7 +39,8 @@ int main(int argc, char** argv) {
     const char* name;
     void (*run)();
   } groups[] = {{"attention", cuda_cases::attention_cases}, {"gemm", cuda_cases::gemm_cases},
-                {"rows", cuda_cases::row_cases},           {"sample", cuda_cases::sample_cases}};
+                {"experts", cuda_cases::expert_cases},     {"rows", cuda_cases::row_cases},
+                {"sample", cuda_cases::sample_cases}};
   for (const auto& group : groups) {
     bool wanted = argc == 1;
     for (int i = 1; i < argc; i++) wanted = wanted || strcmp(argv[i], group.name) == 0;

@@ -130,6 +130,7 @@ void digest(const std::vector<T>& values) {
 }
 
 void attention_cases();
+void expert_cases();
 void gemm_cases();
 void row_cases();
 void sample_cases();
