@@ -75,6 +75,14 @@ void bad_lists() {
   linear.out_cols = 17;
   linear.parts[0] = {x.address(), QR_F32, 16, 16};
   refused(rig.run(QR_OP_LINEAR, 0, &linear, step.view()), QR_INVALID, "linear with other columns than its parts");
+  const QrWeight square = {x.address(), QR_F32, 32, 64};
+  QrExperts experts = {out.address(), x.address(), x.address(), square, square, square, 2, 3, QR_SILU, 0};
+  refused(rig.run(QR_OP_EXPERTS, 0, &experts, step.view()), QR_INVALID, "more experts chosen than there are");
+  experts.chosen = 1;
+  experts.down.rows = 32;
+  refused(rig.run(QR_OP_EXPERTS, 0, &experts, step.view()), QR_INVALID, "experts that do not fit each other");
+  experts.down.cols = 48;
+  refused(rig.run(QR_OP_EXPERTS, 0, &experts, step.view()), QR_INVALID, "experts of 48 columns");
   QrSample sample = {x.address(), 16, 0};
   step.samples.push_back({7, -1, 0, 1, 0, 0, 1, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0});
   refused(rig.run(QR_OP_SAMPLE, 0, &sample, step.view()), QR_INVALID, "sample of a row that is not there");

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   } groups[] = {{"boundary", conformance::boundary_cases}, {"linear", conformance::linear_cases},
                 {"rows", conformance::row_cases},          {"rope", conformance::rope_cases},
                 {"attention", conformance::attention_cases}, {"fuse", conformance::fuse_cases},
+                {"experts", conformance::expert_cases},
                  {"sample", [] { conformance::sample_cases(4000); }}, {"group", conformance::group_cases}};
   for (const auto& group : groups) {
     bool wanted = argc == 1;

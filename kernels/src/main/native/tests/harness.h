@@ -101,6 +101,7 @@ void linear_cases();
 void row_cases();
 void rope_cases();
 void attention_cases();
+void expert_cases();
 /// `draws` of each distribution.
 void sample_cases(int draws);
 void fuse_cases();

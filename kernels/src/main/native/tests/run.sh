@@ -29,4 +29,4 @@ run() {
 }
 
 run address address,undefined
-run thread thread rows attention fuse sample group
+run thread thread rows attention fuse experts sample group

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../expert_reference.h"
 #include "../../sample_reference.h"
 #include "device.h"
 
@@ -54,6 +55,27 @@ void embed_case(Rig& rig, int32_t type, int64_t rows, int64_t cols, Random& rand
   check(error < 6e-3, "embed of %s, %lld x %lld: error %g", type_name(type), static_cast<long long>(rows), static_cast<long long>(cols), error);
 }
 
+void expert_case(Rig& rig, int32_t type, int tokens, int flags, Random& random) {
+  constexpr int kExperts = 3, kChosen = 2, kWidth = 256;
+  Packed gate(rig, type, kExperts * kWidth, kWidth, random), up(rig, QR_F16, kExperts * kWidth, kWidth, random),
+      down(rig, type, kExperts * kWidth, kWidth, random);
+  const size_t count = static_cast<size_t>(tokens * kWidth);
+  const std::vector<uint16_t> x = bf16_of(random.normals(count)), before = bf16_of(random.normals(count + kWidth));
+  const std::vector<float> logits = random.normals(static_cast<size_t>(tokens * kExperts));
+  Piece d_x(rig.device, x), sum(rig.device, before), d_logits(rig.device, logits);
+  const QrExperts op = {sum.address(), d_x.address(), d_logits.address(), gate.weight, up.weight, down.weight, kExperts, kChosen, QR_SILU, 0};
+  StepData step = StepData::rows(tokens);
+  check(rig.run(QR_OP_EXPERTS, flags, &op, step.view()) == QR_OK, "experts of %s", type_name(type));
+  const std::vector<float> start = floats_of(before, count), rows = floats_of(x, count);
+  const std::vector<double> wanted =
+      mixture({tokens, kExperts, kChosen, (flags & QR_NORMALISED) != 0, gate.matrix, up.matrix, down.matrix},
+              std::vector<double>(start.begin(), start.end()), std::vector<double>(rows.begin(), rows.end()), logits);
+  const std::vector<uint16_t> got = sum.read<uint16_t>();
+  const double error = distance(floats_of(got, count), wanted);
+  check(error < 1e-2, "experts of %s, %d tokens: error %g", type_name(type), tokens, error);
+  check(memcmp(&got[count], &before[count], kWidth * 2) == 0, "experts of %s leave the row behind alone", type_name(type));
+}
+
 void weight_cases(Rig& rig) {
   Random random(11);
   for (int32_t type : kAllTypes) {
@@ -62,6 +84,8 @@ void weight_cases(Rig& rig) {
     linear_case(rig, type, 48, 256, 2, QR_ADD, random);
     embed_case(rig, type, 128, 256, random);
     embed_case(rig, type, 48, 256, random);
+    expert_case(rig, type, 2, QR_NORMALISED, random);
+    expert_case(rig, type, 11, QR_ROWS_LOGITS, random);
   }
   // Odd counts of columns: no two of out can be written together, or none but the last.
   for (int tokens : {3, 17}) {
@@ -223,6 +247,9 @@ void refusals(Rig& rig) {
   refused(rig.run(QR_OP_RMS_NORM, 0, &odd, step), QR_UNSUPPORTED, "multiples of 8");
   const QrSample vast = {piece.address(), (1 << 21) + 1, 0};
   refused(rig.run(QR_OP_SAMPLE, 0, &vast, step), QR_UNSUPPORTED, "up to 2097152");
+  const QrWeight narrow = {piece.address(), QR_BF16, 32, 64};
+  const QrExperts experts = {piece.address(), piece.address(), piece.address(), narrow, narrow, narrow, 2, 1, QR_SILU, 0};
+  refused(rig.run(QR_OP_EXPERTS, 0, &experts, step), QR_UNSUPPORTED, "multiples of 64");
   const QrAttention wide = {piece.address(), piece.address(), piece.address(), piece.address(), 1, 1, 64, QR_F32, 16, 0, 1, 0};
   refused(rig.run(QR_OP_ATTENTION, 0, &wide, step), QR_UNSUPPORTED, "a cache of BF16");
   QrAttention codes = wide;
