@@ -198,6 +198,11 @@ QR_EXPORT int qr_free(qr_dev dev, uint64_t address, uint64_t bytes) {
   return QR_OK;
 }
 
+/* The device's memory is the host's. */
+QR_EXPORT int qr_host_alloc(qr_dev dev, uint64_t bytes, uint64_t* out) { return qr_alloc(dev, bytes, out); }
+
+QR_EXPORT int qr_host_free(qr_dev dev, uint64_t address, uint64_t bytes) { return qr_free(dev, address, bytes); }
+
 QR_EXPORT int qr_write(qr_dev dev, uint64_t address, const void* src, uint64_t bytes) {
   quire::Device* device = quire::device_of(dev);
   if (device == nullptr) return QR_INVALID;

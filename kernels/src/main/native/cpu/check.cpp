@@ -14,13 +14,14 @@ int check_counts(const QrStep& s) {
     return fail(QR_INVALID, "step: size is %d, expected %d", s.size, static_cast<int>(sizeof(QrStep)));
   }
   if (s.n_tokens < 0 || s.n_seqs < 0 || s.n_logits < 0 || s.n_samples < 0 || s.n_copies < 0 ||
-      s.table_stride < 0) {
+      s.table_stride < 0 || s.n_swaps_out < 0 || s.n_swaps_in < 0) {
     return fail(QR_INVALID, "step: negative count");
   }
   const bool arrays =
       (s.n_tokens == 0 || (s.token && s.position && s.slot)) &&
       (s.n_seqs == 0 || (s.query_start && s.block_table)) && (s.n_logits == 0 || s.logits_row) &&
       (s.n_copies == 0 || s.copies) &&
+      (s.n_swaps_out == 0 || s.swaps_out) && (s.n_swaps_in == 0 || s.swaps_in) &&
       (s.n_samples == 0 ||
        (s.samples && s.out_token && s.out_logprob && s.out_top_token && s.out_top_logprob));
   return arrays ? QR_OK : fail(QR_INVALID, "step: an array is missing");
@@ -84,6 +85,9 @@ int check_experts(int index, const QrExperts& a) {
 }
 
 bool fine(const QrCopyBlocks& a) { return a.base && a.regions > 0 && a.block_bytes > 0; }
+bool fine(const QrSwapBlocks& a) {
+  return a.base && a.host && a.regions > 0 && a.host_blocks > 0 && a.block_bytes > 0 && a.region_bytes >= a.block_bytes;
+}
 bool fine(const QrEmbed& a) { return a.out && valid_weight(a.weight); }
 bool fine(const QrRmsNorm& a) { return a.x && a.out && a.weight && a.cols > 0; }
 bool fine(const QrGatherRows& a) { return a.x && a.out && a.cols > 0; }
@@ -131,6 +135,7 @@ int check_operands(int index, const QrOp& op) {
   if (op.args == 0) return bad(index, "no arguments");
   switch (op.opcode) {
     case QR_OP_COPY_BLOCKS: return fine(args_of<QrCopyBlocks>(op)) ? QR_OK : bad(index, "copy_blocks: bad operand");
+    case QR_OP_SWAP_BLOCKS: return fine(args_of<QrSwapBlocks>(op)) ? QR_OK : bad(index, "swap_blocks: bad operand");
     case QR_OP_EMBED: return fine(args_of<QrEmbed>(op)) ? QR_OK : bad(index, "embed: bad operand");
     case QR_OP_RMS_NORM: return fine(args_of<QrRmsNorm>(op)) ? QR_OK : bad(index, "rms_norm: bad operand");
     case QR_OP_LINEAR: return check_linear(index, args_of<QrLinear>(op));
@@ -191,6 +196,21 @@ int check_collective(int index, const QrOp& op, int ranks) {
   if (op.opcode == QR_OP_ALL_REDUCE) return QR_OK;
   const QrAllGather& a = args_of<QrAllGather>(op);
   return static_cast<int64_t>(a.cols) * ranks >= a.out_cols ? QR_OK : bad(index, "all_gather: out_cols are more than the ranks have");
+}
+
+int check_swaps(int index, const QrSwapBlocks& a, const QrStep& s) {
+  const int64_t device_blocks = static_cast<int64_t>(a.region_bytes / a.block_bytes);
+  const auto within = [&](const int32_t* pairs, int32_t n, int64_t first, int64_t second) {
+    for (int32_t i = 0; i < n; i++) {
+      if (pairs[2 * i] < 0 || pairs[2 * i] >= first || pairs[2 * i + 1] < 0 || pairs[2 * i + 1] >= second) {
+        return fail(QR_INVALID, "operation %d: swap_blocks: pair %d is (%d, %d) of (%lld, %lld) blocks", index, i, pairs[2 * i],
+                    pairs[2 * i + 1], static_cast<long long>(first), static_cast<long long>(second));
+      }
+    }
+    return static_cast<int>(QR_OK);
+  };
+  const int status = within(s.swaps_out, s.n_swaps_out, device_blocks, a.host_blocks);
+  return status == QR_OK ? within(s.swaps_in, s.n_swaps_in, a.host_blocks, device_blocks) : status;
 }
 
 int check_samples(int index, int32_t vocab, const QrStep& s) {

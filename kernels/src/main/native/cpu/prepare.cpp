@@ -70,6 +70,7 @@ int prepare_op(Preparation& prep, int index, const QrOp& op, Prepared& out) {
       return QR_OK;
     }
     case QR_OP_ATTENTION: return prepare_attention(prep, index, op, out.attention);
+    case QR_OP_SWAP_BLOCKS: return check_swaps(index, *reinterpret_cast<const QrSwapBlocks*>(op.args), prep.step);
     case QR_OP_EMBED: return check_tokens(index, reinterpret_cast<const QrEmbed*>(op.args)->weight.rows, prep.step);
     case QR_OP_ROPE_KV: {
       const int32_t head_dim = reinterpret_cast<const QrRopeKv*>(op.args)->head_dim;

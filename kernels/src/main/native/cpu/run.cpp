@@ -36,6 +36,24 @@ void copy_blocks(const Run& run, const QrCopyBlocks& a) {
   });
 }
 
+/// One direction; each worker takes whole blocks.
+void swap(const Run& run, const QrSwapBlocks& a, const int32_t* pairs, int32_t n, bool out) {
+  run.dev.pool.parallel(n, [&](int64_t i) {
+    const uint64_t device = static_cast<uint64_t>(pairs[2 * i + (out ? 0 : 1)]) * a.block_bytes;
+    const uint64_t host = static_cast<uint64_t>(pairs[2 * i + (out ? 1 : 0)]) * static_cast<uint64_t>(a.regions) * a.block_bytes;
+    for (uint64_t r = 0; r < static_cast<uint64_t>(a.regions); r++) {
+      void* on_device = reinterpret_cast<void*>(a.base + r * a.region_bytes + device);
+      void* on_host = reinterpret_cast<void*>(a.host + host + r * a.block_bytes);
+      memcpy(out ? on_host : on_device, out ? on_device : on_host, a.block_bytes);
+    }
+  });
+}
+
+void swap_blocks(const Run& run, const QrSwapBlocks& a) {
+  swap(run, a, run.step.swaps_out, run.step.n_swaps_out, true);
+  swap(run, a, run.step.swaps_in, run.step.n_swaps_in, false);
+}
+
 void embed(const Run& run, const QrEmbed& a) {
   const Format& format = *packed_format_of(a.weight.type);
   run.dev.pool.parallel(run.step.n_tokens, [&](int64_t t) {
@@ -165,6 +183,7 @@ void run_op(const Run& run, const Prepared& entry) {
   const Kernels& kernels = *run.dev.kernels;
   switch (op.opcode) {
     case QR_OP_COPY_BLOCKS: return copy_blocks(run, args_of<QrCopyBlocks>(op));
+    case QR_OP_SWAP_BLOCKS: return swap_blocks(run, args_of<QrSwapBlocks>(op));
     case QR_OP_EMBED: return embed(run, args_of<QrEmbed>(op));
     case QR_OP_RMS_NORM: return rms_norm(run, entry);
     case QR_OP_LINEAR: return linear(run, entry);

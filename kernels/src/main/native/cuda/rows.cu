@@ -71,6 +71,16 @@ __global__ void copy_blocks_kernel(uint8_t* base, const int32_t* pairs, int64_t 
   for (int64_t i = threadIdx.x; i < block_bytes / 16; i += blockDim.x) to[i] = from[i];
 }
 
+__global__ void swap_blocks_kernel(SwapArgs a) {
+  start_after_previous();
+  const int32_t* pair = a.pairs + 2 * blockIdx.x;
+  uint4* device = reinterpret_cast<uint4*>(a.device + blockIdx.y * a.region_bytes + pair[a.out ? 0 : 1] * a.block_bytes);
+  uint4* host = reinterpret_cast<uint4*>(a.host + (static_cast<int64_t>(pair[a.out ? 1 : 0]) * a.regions + blockIdx.y) * a.block_bytes);
+  const uint4* from = a.out ? device : host;
+  uint4* to = a.out ? host : device;
+  for (int64_t i = threadIdx.x; i < a.block_bytes / 16; i += blockDim.x) to[i] = from[i];
+}
+
 }  // namespace
 
 cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
@@ -98,6 +108,11 @@ cudaError_t copy_blocks(void* base, const int32_t* pairs, int n, int64_t region_
                         cudaStream_t stream) {
   LAUNCH(copy_blocks_kernel, dim3(n, regions), kThreads, 0, stream, static_cast<uint8_t*>(base), pairs, region_bytes,
          block_bytes);
+  return launched();
+}
+
+cudaError_t swap_blocks(const SwapArgs& args, cudaStream_t stream) {
+  LAUNCH(swap_blocks_kernel, dim3(args.n, args.regions), kThreads, 0, stream, args);
   return launched();
 }
 

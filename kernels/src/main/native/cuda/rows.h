@@ -64,6 +64,16 @@ cudaError_t place_columns(const float* parts, float* out, int rows, int cols, in
 cudaError_t copy_blocks(void* base, const int32_t* pairs, int n, int64_t region_bytes, int64_t block_bytes, int regions,
                         cudaStream_t stream);
 
+/// Moves blocks between the device and page-locked memory of the host, where a block's regions lie one behind the other.
+struct SwapArgs {
+  uint8_t *device, *host;
+  const int32_t* pairs;  // [n, 2] (device block, host block) when out, else (host block, device block)
+  int64_t region_bytes, block_bytes;  // multiples of 16
+  int32_t regions, n;
+  bool out;              // from the device
+};
+cudaError_t swap_blocks(const SwapArgs& args, cudaStream_t stream);
+
 }  // namespace quire::cuda
 
 #endif

@@ -75,6 +75,8 @@ int qr_alloc(qr_dev dev, uint64_t bytes, uint64_t* out);        /* zeroed, 64-by
 int qr_free(qr_dev dev, uint64_t address, uint64_t bytes);
 int qr_write(qr_dev dev, uint64_t address, const void* src, uint64_t bytes);   /* from the host; done on return */
 int qr_read(qr_dev dev, void* dst, uint64_t address, uint64_t bytes);          /* to the host; done on return */
+int qr_host_alloc(qr_dev dev, uint64_t bytes, uint64_t* out);   /* host memory that SWAP_BLOCKS reaches; on CUDA page-locked */
+int qr_host_free(qr_dev dev, uint64_t address, uint64_t bytes);
 int qr_last_error(char* out, int32_t capacity);                 /* of this thread; returns the text's length */
 
 /* Weights. A matrix W[rows, cols] arrives row-major in its file type and is packed once into the layout that the
@@ -91,7 +93,7 @@ typedef struct QrWeight { uint64_t data; int32_t type, cols; int64_t rows; } QrW
 enum {
   QR_OP_COPY_BLOCKS = 1, QR_OP_EMBED = 2, QR_OP_RMS_NORM = 3, QR_OP_LINEAR = 4, QR_OP_ROPE_KV = 5,
   QR_OP_ATTENTION = 6, QR_OP_GATED = 7, QR_OP_GATHER_ROWS = 8, QR_OP_SAMPLE = 9,
-  QR_OP_ALL_REDUCE = 10, QR_OP_ALL_GATHER = 11, QR_OP_EXPERTS = 12
+  QR_OP_ALL_REDUCE = 10, QR_OP_ALL_GATHER = 11, QR_OP_EXPERTS = 12, QR_OP_SWAP_BLOCKS = 13
 };
 
 typedef struct QrOp { int32_t opcode, flags; uint64_t args; /* address of the opcode's struct */ } QrOp;
@@ -100,6 +102,15 @@ typedef struct QrOp { int32_t opcode, flags; uint64_t args; /* address of the op
    base + r * region_bytes + dst * block_bytes <- ... src ...
    block_bytes is that of a block of keys in the ROPE_KV of the same list. */
 typedef struct QrCopyBlocks { uint64_t base; uint64_t region_bytes; uint64_t block_bytes; int32_t regions, reserved; } QrCopyBlocks;
+
+/* QR_OP_SWAP_BLOCKS: moves whole blocks between the device and memory of qr_host_alloc. First for each pair (device block,
+   host block) of swaps_out, in each region r, host + (host_block * regions + r) * block_bytes <- base + r * region_bytes +
+   device_block * block_bytes; then for each pair (host block, device block) of swaps_in the other way round. No block is
+   written twice by one list of pairs. */
+typedef struct QrSwapBlocks {
+  uint64_t base, region_bytes, block_bytes, host;
+  int32_t regions, host_blocks;
+} QrSwapBlocks;
 
 /* QR_OP_EMBED: out[t, :] = weight[token[t], :] * scale, dequantised. out [T, weight.cols] */
 typedef struct QrEmbed { uint64_t out; QrWeight weight; float scale; int32_t reserved; } QrEmbed;
@@ -208,7 +219,7 @@ typedef struct QrStep {
   int32_t size;                                  /* sizeof(QrStep) */
   int32_t n_tokens, n_seqs, n_logits, n_samples, n_copies;
   int32_t table_stride;                          /* entries per row of block_table */
-  int32_t reserved;
+  int32_t n_swaps_out, n_swaps_in, reserved;
   const int32_t* token;         /* [T] */
   const int32_t* position;      /* [T] */
   const int32_t* slot;          /* [T] */
@@ -216,6 +227,8 @@ typedef struct QrStep {
   const int32_t* block_table;   /* [B, table_stride] */
   const int32_t* logits_row;    /* [R] token index of each row of logits */
   const int32_t* copies;        /* [n_copies, 2] block ids (src, dst) */
+  const int32_t* swaps_out;     /* [n_swaps_out, 2] (device block, host block) */
+  const int32_t* swaps_in;      /* [n_swaps_in, 2] (host block, device block) */
   const QrSampleRow* samples;   /* [S] */
   const int32_t* bias_token;
   const float* bias_value;

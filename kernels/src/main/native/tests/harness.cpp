@@ -110,6 +110,8 @@ QrStep StepData::view() {
   step.n_logits = static_cast<int32_t>(logits_row.size());
   step.n_samples = static_cast<int32_t>(samples.size());
   step.n_copies = static_cast<int32_t>(copies.size() / 2);
+  step.n_swaps_out = static_cast<int32_t>(swaps_out.size() / 2);
+  step.n_swaps_in = static_cast<int32_t>(swaps_in.size() / 2);
   step.table_stride = table_stride;
   step.token = token.data();
   step.position = position.data();
@@ -118,6 +120,8 @@ QrStep StepData::view() {
   step.block_table = blocks.data();
   step.logits_row = logits_row.data();
   step.copies = copies.data();
+  step.swaps_out = swaps_out.data();
+  step.swaps_in = swaps_in.data();
   step.samples = samples.data();
   step.bias_token = bias_token.data();
   step.bias_value = bias_value.data();

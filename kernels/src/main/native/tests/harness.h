@@ -50,7 +50,7 @@ const std::vector<Setup>& setups();
 
 /// A step that owns its arrays.
 struct StepData {
-  std::vector<int32_t> token, position, slot, query_start{0}, blocks, logits_row, copies;
+  std::vector<int32_t> token, position, slot, query_start{0}, blocks, logits_row, copies, swaps_out, swaps_in;
   std::vector<QrSampleRow> samples;
   std::vector<int32_t> bias_token, count_token, count_output, out_token, out_top_token;
   std::vector<float> bias_value, out_logprob, out_top_logprob;

@@ -93,6 +93,48 @@ void gather() {
   }
 }
 
+/// Device block 1 goes out, and comes back as block 0 while block 3 is replaced by what the host had.
+void swap() {
+  Random random(16);
+  constexpr int regions = 3, blocks = 5, host_blocks = 4, floats = 24;
+  const std::vector<float> before = random.normals(regions * blocks * floats), kept = random.normals(host_blocks * regions * floats);
+  for (const Setup& setup : setups()) {
+    Rig rig(setup.isa, setup.threads);
+    Floats cache(before);
+    uint64_t host = 0;
+    check(qr_host_alloc(rig.device, kept.size() * 4, &host) == QR_OK, "host memory");
+    float* stored = reinterpret_cast<float*>(host);
+    memcpy(stored, kept.data(), kept.size() * 4);
+    StepData step = StepData::rows(0);
+    step.swaps_out = {1, 2};
+    step.swaps_in = {2, 0, 3, 3};
+    QrSwapBlocks op = {cache.address(), blocks * floats * 4, floats * 4, host, regions, host_blocks};
+    check(rig.run(QR_OP_SWAP_BLOCKS, 0, &op, step.view()) == QR_OK, "swap runs");
+    bool ok = cache.guarded();
+    for (int r = 0; r < regions; r++) {
+      const float* was = before.data() + r * blocks * floats;
+      const float* is = cache.data() + r * blocks * floats;
+      for (int b : {1, 2, 4}) ok = ok && memcmp(is + b * floats, was + b * floats, floats * 4) == 0;
+      ok = ok && memcmp(is, was + floats, floats * 4) == 0;
+      ok = ok && memcmp(is + 3 * floats, kept.data() + (3 * regions + r) * floats, floats * 4) == 0;
+      ok = ok && memcmp(stored + (2 * regions + r) * floats, was + floats, floats * 4) == 0;
+      for (int h : {0, 1, 3}) {
+        ok = ok && memcmp(stored + (h * regions + r) * floats, kept.data() + (h * regions + r) * floats, floats * 4) == 0;
+      }
+    }
+    check(ok, "blocks swapped on %s", rig.label.c_str());
+    for (const std::vector<int32_t>& bad : {std::vector<int32_t>{5, 0}, {0, 4}, {-1, 0}, {0, -1}}) {
+      step.swaps_in.clear();
+      step.swaps_out = bad;
+      check(rig.run(QR_OP_SWAP_BLOCKS, 0, &op, step.view()) == QR_INVALID, "swap out of (%d, %d)", bad[0], bad[1]);
+      step.swaps_out.clear();
+      step.swaps_in = {bad[1], bad[0]};
+      check(rig.run(QR_OP_SWAP_BLOCKS, 0, &op, step.view()) == QR_INVALID, "swap in of (%d, %d)", bad[1], bad[0]);
+    }
+    check(qr_host_free(rig.device, host, kept.size() * 4) == QR_OK, "host memory is freed");
+  }
+}
+
 void copy() {
   Random random(6);
   constexpr int regions = 3, blocks = 5, floats = 24;
@@ -261,6 +303,7 @@ void row_cases() {
   }
   gather();
   copy();
+  swap();
 }
 
 void rope_cases() {

@@ -151,6 +151,15 @@ QR_EXPORT int qr_free(qr_dev dev, uint64_t address, uint64_t bytes) {
   return with_idle(dev, "qr_free", [&](Context& context) { return context.release(address, bytes); });
 }
 
+QR_EXPORT int qr_host_alloc(qr_dev dev, uint64_t bytes, uint64_t* out) {
+  if (bytes == 0 || out == nullptr) return fail(QR_INVALID, "qr_host_alloc: bad argument");
+  return with(dev, [&](Context& context) { return context.allocate_host(bytes, out); });
+}
+
+QR_EXPORT int qr_host_free(qr_dev dev, uint64_t address, uint64_t bytes) {
+  return with_idle(dev, "qr_host_free", [&](Context& context) { return context.release_host(address, bytes); });
+}
+
 QR_EXPORT int qr_write(qr_dev dev, uint64_t address, const void* src, uint64_t bytes) {
   if (src == nullptr) return fail(QR_INVALID, "qr_write: bad argument");
   return with_idle(dev, "qr_write", [&](Context& context) { return context.write(address, src, bytes); });

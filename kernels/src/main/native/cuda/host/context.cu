@@ -70,6 +70,11 @@ int Context::release(uint64_t address, uint64_t bytes) {
   return fail(QR_INVALID, "qr_free: not an allocation of this device");
 }
 
+int Context::release_host(uint64_t address, uint64_t bytes) {
+  if (memory_.release_host(address, bytes)) return QR_OK;
+  return fail(QR_INVALID, "qr_host_free: not an allocation of this device");
+}
+
 int Context::write(uint64_t address, const void* from, uint64_t bytes) {
   if (!memory_.holds(address, bytes)) return fail(QR_INVALID, "qr_write: not within an allocation of this device");
   const int status = checked(

@@ -27,6 +27,8 @@ class Context {
   int info(QrDeviceInfo* out) const;
   int allocate(uint64_t bytes, uint64_t* out) { return memory_.allocate(bytes, stream_, out); }
   int release(uint64_t address, uint64_t bytes);
+  int allocate_host(uint64_t bytes, uint64_t* out) { return memory_.allocate_host(bytes, out); }
+  int release_host(uint64_t address, uint64_t bytes);
   int write(uint64_t address, const void* from, uint64_t bytes);
   int read(void* to, uint64_t address, uint64_t bytes);
   int pack(const WeightSource& source, uint64_t to);

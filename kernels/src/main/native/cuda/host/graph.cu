@@ -27,7 +27,8 @@ std::vector<int32_t> shape_of(const StepArrays& step) {
 }  // namespace
 
 bool Graphs::wanted(const StepArrays& step) {
-  return step.copies == 0 && step.tokens > 0 && step.tokens == step.sequences && step.tokens <= kMostSequences;
+  return step.copies == 0 && step.swaps_out == 0 && step.swaps_in == 0 && step.tokens > 0 && step.tokens == step.sequences &&
+         step.tokens <= kMostSequences;
 }
 
 cudaGraphExec_t Graphs::capture(cudaStream_t stream, const std::function<int()>& enqueue) {

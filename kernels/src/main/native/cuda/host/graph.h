@@ -16,7 +16,7 @@ class Graphs {
   Graphs() = default;
   Graphs(const Graphs&) = delete;
   ~Graphs() { clear(); }
-  /// Whether a step is worth a graph: one token of each sequence, of not too many, and no copies of blocks.
+  /// Whether a step is worth a graph: one token of each sequence, of not too many, and no blocks copied or swapped.
   static bool wanted(const StepArrays& step);
   /// Runs what `enqueue` puts on the stream: by the graph of this shape, which is captured at its first step. Where
   /// capturing fails, as it is.

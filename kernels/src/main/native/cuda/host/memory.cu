@@ -4,6 +4,7 @@ namespace quire::cuda {
 
 Memory::~Memory() {
   for (const auto& [address, bytes] : pieces_) cudaFree(reinterpret_cast<void*>(address));
+  for (const auto& [address, bytes] : host_) cudaFreeHost(reinterpret_cast<void*>(address));
 }
 
 int Memory::allocate(uint64_t bytes, cudaStream_t stream, uint64_t* out) {
@@ -26,6 +27,25 @@ int Memory::allocate(uint64_t bytes, cudaStream_t stream, uint64_t* out) {
   *out = reinterpret_cast<uint64_t>(data);
   pieces_.emplace(*out, bytes);
   return QR_OK;
+}
+
+int Memory::allocate_host(uint64_t bytes, uint64_t* out) {
+  void* data = nullptr;
+  if (cudaMallocHost(&data, bytes) != cudaSuccess) {
+    cudaGetLastError();
+    return fail(QR_NO_MEMORY, "cannot allocate %llu bytes of page-locked host memory", static_cast<unsigned long long>(bytes));
+  }
+  *out = reinterpret_cast<uint64_t>(data);
+  host_.emplace(*out, bytes);
+  return QR_OK;
+}
+
+bool Memory::release_host(uint64_t address, uint64_t bytes) {
+  const auto piece = host_.find(address);
+  if (piece == host_.end() || piece->second != bytes) return false;
+  cudaFreeHost(reinterpret_cast<void*>(address));
+  host_.erase(piece);
+  return true;
 }
 
 bool Memory::release(uint64_t address, uint64_t bytes) {

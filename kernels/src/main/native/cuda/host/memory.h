@@ -18,13 +18,16 @@ class Memory {
   ~Memory();
   /// Zeroed.
   int allocate(uint64_t bytes, cudaStream_t stream, uint64_t* out);
+  /// Page-locked memory of the host, which kernels reach under the same address.
+  int allocate_host(uint64_t bytes, uint64_t* out);
+  bool release_host(uint64_t address, uint64_t bytes);
   /// False when it was not allotted here.
   bool release(uint64_t address, uint64_t bytes);
   /// Whether the range lies within one piece.
   bool holds(uint64_t address, uint64_t bytes) const;
 
  private:
-  std::map<uint64_t, uint64_t> pieces_;  // address to bytes
+  std::map<uint64_t, uint64_t> pieces_, host_;  // address to bytes
 };
 
 /// Memory that grows and is kept; contents are lost when it grows. Nothing may run meanwhile.

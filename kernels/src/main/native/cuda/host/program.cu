@@ -15,6 +15,7 @@ constexpr int kMostHeadDim = 256;
 size_t args_bytes(int32_t opcode) {
   switch (opcode) {
     case QR_OP_COPY_BLOCKS: return sizeof(QrCopyBlocks);
+    case QR_OP_SWAP_BLOCKS: return sizeof(QrSwapBlocks);
     case QR_OP_EMBED: return sizeof(QrEmbed);
     case QR_OP_RMS_NORM: return sizeof(QrRmsNorm);
     case QR_OP_LINEAR: return sizeof(QrLinear);
@@ -59,6 +60,10 @@ int check_supported(int index, const Operation& op) {
       return a.copy_blocks.block_bytes % 16 == 0
                  ? QR_OK
                  : unsupported(index, "block_bytes", static_cast<long long>(a.copy_blocks.block_bytes), "multiples of 16");
+    case QR_OP_SWAP_BLOCKS:
+      return a.swap_blocks.block_bytes % 16 == 0 && a.swap_blocks.region_bytes % 16 == 0
+                 ? QR_OK
+                 : unsupported(index, "block_bytes", static_cast<long long>(a.swap_blocks.block_bytes), "multiples of 16, as region_bytes");
     case QR_OP_EMBED: return in_vectors(index, "cols", a.embed.weight.cols);
     case QR_OP_RMS_NORM:
       return in_vectors(index, "cols", a.rms_norm.cols);
@@ -137,6 +142,7 @@ int Program::check(const QrStep& step) const {
   for (size_t i = 0; i < operations_.size() && status == QR_OK; i++) {
     const int index = static_cast<int>(i);
     if (operations_[i].opcode == QR_OP_EMBED) status = check_tokens(index, operations_[i].args.embed.weight.rows, step);
+    if (operations_[i].opcode == QR_OP_SWAP_BLOCKS) status = check_swaps(index, operations_[i].args.swap_blocks, step);
     if (operations_[i].opcode == QR_OP_SAMPLE) status = check_samples(index, operations_[i].args.sample.vocab, step);
   }
   return status;

@@ -22,6 +22,7 @@ struct AttentionShape {
 
 union OpArgs {
   QrCopyBlocks copy_blocks;
+  QrSwapBlocks swap_blocks;
   QrEmbed embed;
   QrRmsNorm rms_norm;
   QrLinear linear;

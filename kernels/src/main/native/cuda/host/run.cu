@@ -50,6 +50,16 @@ cudaError_t run_copies(const Run& run, const QrCopyBlocks& a) {
   return status;
 }
 
+cudaError_t run_swaps(const Run& run, const QrSwapBlocks& a) {
+  SwapArgs args = {at<uint8_t>(a.base), at<uint8_t>(a.host), run.step.pairs_out, static_cast<int64_t>(a.region_bytes),
+                   static_cast<int64_t>(a.block_bytes), a.regions, run.step.swaps_out, true};
+  const cudaError_t status = args.n == 0 ? cudaSuccess : swap_blocks(args, run.stream);
+  args.pairs = run.step.pairs_in;
+  args.n = run.step.swaps_in;
+  args.out = false;
+  return status != cudaSuccess || args.n == 0 ? status : swap_blocks(args, run.stream);
+}
+
 cudaError_t run_embed(const Run& run, const QrEmbed& a) {
   const EmbedArgs args = {at<void>(a.weight.data), weight_format(a.weight), at<bf16>(a.out), run.step.token,
                           run.step.tokens, a.weight.cols, a.scale};
@@ -197,6 +207,7 @@ cudaError_t run_sample(const Run& run, const QrSample& a) {
 
 cudaError_t run_op(const Run& run, const Operation& op) {
   if (op.opcode == QR_OP_COPY_BLOCKS) return run_copies(run, op.args.copy_blocks);
+  if (op.opcode == QR_OP_SWAP_BLOCKS) return run_swaps(run, op.args.swap_blocks);
   const bool of_logits = op.opcode == QR_OP_GATHER_ROWS || op.opcode == QR_OP_SAMPLE;
   if ((of_logits ? run.step.logits : run.rows(op)) == 0) return cudaSuccess;
   switch (op.opcode) {

@@ -101,7 +101,8 @@ int StepBuffer::reserve(const QrStep& step, bool* grew) {
   uint64_t bytes = 3 * aligned(4 * T) + aligned(4 * (B + 1)) + aligned(4 * B) +
                    aligned(4 * B * static_cast<size_t>(arrays_.table_stride)) +
                    aligned(4 * static_cast<size_t>(step.n_logits)) + aligned(8 * static_cast<size_t>(step.n_copies)) +
-                   aligned(samples_.size() * sizeof(QrSampleRow)) + aligned(entries_.size() * sizeof(SampleEntry));
+                   aligned(samples_.size() * sizeof(QrSampleRow)) + aligned(entries_.size() * sizeof(SampleEntry)) +
+                   aligned(8 * static_cast<size_t>(step.n_swaps_out)) + aligned(8 * static_cast<size_t>(step.n_swaps_in));
   for (const AttentionPlan& p : plans_) {
     bytes += aligned(capacity_of(p.decode.size()) * sizeof(AttentionItem)) +
              aligned(capacity_of(p.prefill.size()) * sizeof(AttentionItem)) +
@@ -118,6 +119,7 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
   if (status != QR_OK) return status;
   const size_t T = static_cast<size_t>(step.n_tokens), B = static_cast<size_t>(step.n_seqs);
   const size_t R = static_cast<size_t>(step.n_logits), C = 2 * static_cast<size_t>(step.n_copies);
+  const size_t O = 2 * static_cast<size_t>(step.n_swaps_out), I = 2 * static_cast<size_t>(step.n_swaps_in);
   used_ = 0;
   StepArrays& a = arrays_;
   a.tokens = step.n_tokens;
@@ -126,6 +128,8 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
   a.copies = step.n_copies;
   a.samples = static_cast<int32_t>(samples_.size());
   a.chained = chained(step);
+  a.swaps_out = step.n_swaps_out;
+  a.swaps_in = step.n_swaps_in;
   a.token = put(step.token, T, T);
   a.position = put(step.position, T, T);
   a.slot = put(step.slot, T, T);
@@ -135,6 +139,8 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
   a.logits_row = put(step.logits_row, R, R);
   a.pairs = put(step.copies, C, C);
   a.sample = put(samples_.data(), samples_.size(), samples_.size());
+  a.pairs_out = put(step.swaps_out, O, O);
+  a.pairs_in = put(step.swaps_in, I, I);
   a.plans.clear();
   for (const AttentionPlan& p : plans_) {
     const AttentionCounts counts = {static_cast<int32_t>(p.decode.size()), static_cast<int32_t>(p.prefill.size()),

@@ -21,9 +21,10 @@ struct StepArrays {
   int32_t tokens, sequences, logits, copies, table_stride, samples;
   int32_t sample_kinds;  // of all samples
   bool chained;  // a pair of blocks begins where another ends: they are copied one after the other
-  const int32_t *token, *position, *slot, *query_start, *length, *block_table, *logits_row, *pairs;
   const QrSampleRow* sample;    // their ranges into entries
   const SampleEntry* entries;
+  int32_t swaps_out, swaps_in;
+  const int32_t *token, *position, *slot, *query_start, *length, *block_table, *logits_row, *pairs, *pairs_out, *pairs_in;
   std::vector<StepPlan> plans;
 };
 

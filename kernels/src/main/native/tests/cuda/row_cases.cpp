@@ -218,6 +218,21 @@ void move_cases() {
   check("place columns", relative_error(placed.host(), side_by_side), 0);
   digest(placed.host());
 
+  // Device block 1 goes out to host block 2, and comes back as block 0 beside host block 3 as block 4.
+  std::vector<uint8_t> kept(4 * 2 * 48);
+  for (uint8_t& byte : kept) byte = static_cast<uint8_t>(random.next());
+  std::vector<uint8_t> on_device = memory, on_host = kept;
+  for (ptrdiff_t r : {0, 1}) {
+    std::copy_n(memory.begin() + r * 240 + 48, 48, on_host.begin() + (2 * 2 + r) * 48);
+    std::copy_n(memory.begin() + r * 240 + 48, 48, on_device.begin() + r * 240);
+    std::copy_n(kept.begin() + (3 * 2 + r) * 48, 48, on_device.begin() + r * 240 + 4 * 48);
+  }
+  Device<uint8_t> cache(memory), host(kept);
+  Device<int32_t> pairs_out(std::vector<int32_t>{1, 2}), pairs_in(std::vector<int32_t>{2, 0, 3, 4});
+  require(swap_blocks({cache.data(), host.data(), pairs_out.data(), 240, 48, 2, 1, true}, nullptr), "swap out");
+  require(swap_blocks({cache.data(), host.data(), pairs_in.data(), 240, 48, 2, 2, false}, nullptr), "swap in");
+  check("swap blocks", cache.host() == on_device && host.host() == on_host ? 0 : 1, 0);
+
   // A step may have no rows for an operation.
   Device<float> ones(std::vector<float>(static_cast<size_t>(cols), 1), Writer::kNobody);
   require(embed({d_table.data(), WeightFormat::kBf16, out.data(), d_token.data(), 0, cols, 1}, nullptr), "embed of nothing");

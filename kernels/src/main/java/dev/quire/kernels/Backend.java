@@ -35,6 +35,9 @@ public interface Backend extends AutoCloseable {
     /** Zeroed memory, aligned to 64 bytes. @throws KernelException when there is none left */
     Buffer allocate(long bytes, String label);
 
+    /** Host memory that {@link Op.SwapBlocks} reaches; its contents are unspecified. @throws KernelException when there is none left */
+    Buffer allocateHost(long bytes, String label);
+
     /** Copies host bytes into a buffer. @throws IndexOutOfBoundsException when they do not fit */
     void upload(Buffer destination, long offset, MemorySegment source);
 

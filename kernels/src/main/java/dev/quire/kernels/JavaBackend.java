@@ -66,6 +66,11 @@ public final class JavaBackend implements Backend {
         return allocateOwn(bytes, label);
     }
 
+    @Override
+    public Buffer allocateHost(long bytes, String label) {
+        return allocateOwn(bytes, label);
+    }
+
     private DeviceBuffer allocateOwn(long bytes, String label) {
         memory.requireOpen();
         if (bytes < 1) {
@@ -151,6 +156,7 @@ public final class JavaBackend implements Backend {
     private void run(Op operation, Step step) {
         switch (operation) {
             case Op.CopyBlocks op -> JavaKernels.copyBlocks(op, step);
+            case Op.SwapBlocks op -> JavaKernels.swapBlocks(op, step);
             case Op.Embed op -> JavaKernels.embed(op, step);
             case Op.RmsNorm op -> JavaKernels.rmsNorm(op, rows(op.rows(), step));
             case Op.Linear op -> JavaKernels.linear(op, rows(op.rows(), step), threads);

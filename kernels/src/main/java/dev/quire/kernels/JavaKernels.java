@@ -36,6 +36,33 @@ final class JavaKernels {
         }
     }
 
+    static void swapBlocks(Op.SwapBlocks op, Step step) {
+        MemorySegment cache = ((DeviceBuffer) op.cache()).segment();
+        MemorySegment host = ((DeviceBuffer) op.host()).segment();
+        for (int i = 0; i < step.swapOutCount(); i++) {
+            int block = step.swapsOut.getAtIndex(ValueLayout.JAVA_INT, 2L * i);
+            int hostBlock = step.swapsOut.getAtIndex(ValueLayout.JAVA_INT, 2L * i + 1);
+            for (int r = 0; r < op.regions(); r++) {
+                MemorySegment.copy(cache, piece(op, r, block), host, hostPiece(op, r, hostBlock), op.blockBytes());
+            }
+        }
+        for (int i = 0; i < step.swapInCount(); i++) {
+            int hostBlock = step.swapsIn.getAtIndex(ValueLayout.JAVA_INT, 2L * i);
+            int block = step.swapsIn.getAtIndex(ValueLayout.JAVA_INT, 2L * i + 1);
+            for (int r = 0; r < op.regions(); r++) {
+                MemorySegment.copy(host, hostPiece(op, r, hostBlock), cache, piece(op, r, block), op.blockBytes());
+            }
+        }
+    }
+
+    private static long piece(Op.SwapBlocks op, int region, int block) {
+        return region * op.regionBytes() + block * op.blockBytes();
+    }
+
+    private static long hostPiece(Op.SwapBlocks op, int region, int hostBlock) {
+        return ((long) hostBlock * op.regions() + region) * op.blockBytes();
+    }
+
     static void embed(Op.Embed op, Step step) {
         Weight weight = op.weight();
         int cols = weight.cols();

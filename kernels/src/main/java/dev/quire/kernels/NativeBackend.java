@@ -190,11 +190,28 @@ public final class NativeBackend implements Backend {
         return allocateOwn(bytes, label);
     }
 
-    private DeviceBuffer allocateOwn(long bytes, String label) {
+    @Override
+    public Buffer allocateHost(long bytes, String label) {
+        requireBytes(bytes, label);
+        check("allocation of " + bytes + " bytes of host memory for '" + label + "'", () ->
+                (int) symbols.hostAlloc().invokeExact(device, bytes, result));
+        long address = result.get(JAVA_LONG, 0);
+        return memory.track(
+                label,
+                MemorySegment.ofAddress(address).reinterpret(bytes),
+                () -> check("qr_host_free of '" + label + "'", () ->
+                        (int) symbols.hostFree().invokeExact(device, address, bytes)));
+    }
+
+    private void requireBytes(long bytes, String label) {
         memory.requireOpen();
         if (bytes < 1) {
             throw new IllegalArgumentException("buffer '" + label + "': " + bytes + " bytes, allowed: at least 1");
         }
+    }
+
+    private DeviceBuffer allocateOwn(long bytes, String label) {
+        requireBytes(bytes, label);
         check("allocation of " + bytes + " bytes for '" + label + "'", () ->
                 (int) symbols.alloc().invokeExact(device, bytes, result));
         long address = result.get(JAVA_LONG, 0);

@@ -22,6 +22,7 @@ final class NativeProgram implements Backend.Program {
     static final int ALL_REDUCE = 10;
     static final int ALL_GATHER = 11;
     static final int EXPERTS = 12;
+    static final int SWAP_BLOCKS = 13;
 
     static final int ROWS_LOGITS = 1;
     static final int ADD = 2;
@@ -83,6 +84,7 @@ final class NativeProgram implements Backend.Program {
     private Encoded encode(Op operation) {
         return switch (operation) {
             case Op.CopyBlocks op -> new Encoded(COPY_BLOCKS, 0, copyBlocks(op));
+            case Op.SwapBlocks op -> new Encoded(SWAP_BLOCKS, 0, swapBlocks(op));
             case Op.Embed op ->
                 new Encoded(
                         EMBED,
@@ -159,6 +161,16 @@ final class NativeProgram implements Backend.Program {
                 .set("region_bytes", op.regionBytes())
                 .set("block_bytes", op.blockBytes())
                 .set("regions", op.regions());
+    }
+
+    private Struct swapBlocks(Op.SwapBlocks op) {
+        return struct(NativeStructs.SWAP_BLOCKS)
+                .set("base", op.cache().address())
+                .set("region_bytes", op.regionBytes())
+                .set("block_bytes", op.blockBytes())
+                .set("host", op.host().address())
+                .set("regions", op.regions())
+                .set("host_blocks", op.hostBlocks());
     }
 
     private Struct rmsNorm(Op.RmsNorm op) {

@@ -25,6 +25,8 @@ final class NativeStructs {
     static final StructLayout OP = struct("QrOp", ints("opcode", "flags"), longs("args"));
     static final StructLayout COPY_BLOCKS =
             struct("QrCopyBlocks", longs("base", "region_bytes", "block_bytes"), ints("regions", "reserved"));
+    static final StructLayout SWAP_BLOCKS = struct(
+            "QrSwapBlocks", longs("base", "region_bytes", "block_bytes", "host"), ints("regions", "host_blocks"));
     static final StructLayout EMBED =
             struct("QrEmbed", longs("out"), weights("weight", 0), floats("scale"), ints("reserved"));
     static final StructLayout RMS_NORM = struct("QrRmsNorm", longs("x", "out", "weight"), ints("cols"), floats("eps"));
@@ -67,8 +69,10 @@ final class NativeStructs {
             ints("position", "stream", "bias_begin", "bias_end", "count_begin", "count_end"));
     static final StructLayout STEP = struct(
             "QrStep",
-            ints("size", "n_tokens", "n_seqs", "n_logits", "n_samples", "n_copies", "table_stride", "reserved"),
-            longs("token", "position", "slot", "query_start", "block_table", "logits_row", "copies", "samples"),
+            ints("size", "n_tokens", "n_seqs", "n_logits", "n_samples", "n_copies", "table_stride"),
+            ints("n_swaps_out", "n_swaps_in", "reserved"),
+            longs("token", "position", "slot", "query_start", "block_table", "logits_row", "copies"),
+            longs("swaps_out", "swaps_in", "samples"),
             longs("bias_token", "bias_value", "count_token", "count_output"),
             longs("out_token", "out_logprob", "out_top_token", "out_top_logprob"));
 
@@ -79,6 +83,7 @@ final class NativeStructs {
             WEIGHT,
             OP,
             COPY_BLOCKS,
+            SWAP_BLOCKS,
             EMBED,
             RMS_NORM,
             LINEAR,

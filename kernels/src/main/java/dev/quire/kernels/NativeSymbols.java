@@ -30,6 +30,8 @@ record NativeSymbols(
         MethodHandle free,
         MethodHandle write,
         MethodHandle read,
+        MethodHandle hostAlloc,
+        MethodHandle hostFree,
         MethodHandle lastError,
         MethodHandle packedBytes,
         MethodHandle pack,
@@ -51,6 +53,8 @@ record NativeSymbols(
         static final Function FREE = of("qr_free", JAVA_LONG, JAVA_LONG, JAVA_LONG);
         static final Function WRITE = of("qr_write", JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
         static final Function READ = of("qr_read", JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG);
+        static final Function HOST_ALLOC = of("qr_host_alloc", JAVA_LONG, JAVA_LONG, ADDRESS);
+        static final Function HOST_FREE = of("qr_host_free", JAVA_LONG, JAVA_LONG, JAVA_LONG);
         static final Function LAST_ERROR = of("qr_last_error", ADDRESS, JAVA_INT);
         static final Function PACKED_BYTES = of("qr_packed_bytes", JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS);
         static final Function PACK = of("qr_pack", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG);
@@ -70,6 +74,8 @@ record NativeSymbols(
                 FREE,
                 WRITE,
                 READ,
+                HOST_ALLOC,
+                HOST_FREE,
                 LAST_ERROR,
                 PACKED_BYTES,
                 PACK,
@@ -101,6 +107,8 @@ record NativeSymbols(
                 Function.FREE.bind(library),
                 Function.WRITE.bind(library),
                 Function.READ.bind(library),
+                Function.HOST_ALLOC.bind(library),
+                Function.HOST_FREE.bind(library),
                 Function.LAST_ERROR.bind(library),
                 Function.PACKED_BYTES.bind(library),
                 Function.PACK.bind(library),

@@ -111,6 +111,14 @@ public sealed interface Op {
      */
     record CopyBlocks(Buffer cache, int regions, long regionBytes, long blockBytes) implements Op {}
 
+    /**
+     * Moves whole blocks between the cache and {@code host}, memory of {@link Backend#allocateHost}, pairs from the step:
+     * first those swapped out, then those swapped in. In the cache a block is a piece in each region, as for {@link
+     * CopyBlocks}; in {@code host} its {@code regions} pieces lie one behind the other.
+     */
+    record SwapBlocks(Buffer cache, int regions, long regionBytes, long blockBytes, Buffer host, int hostBlocks)
+            implements Op {}
+
     /** {@code out[t] = weight[token[t]] * scale}. */
     record Embed(Tensor out, Weight weight, float scale) implements Op {}
 

@@ -51,6 +51,7 @@ final class ProgramCheck {
     private void one(Op operation) {
         switch (operation) {
             case Op.CopyBlocks op -> copyBlocks(op);
+            case Op.SwapBlocks op -> swapBlocks(op);
             case Op.Embed op -> embed(op);
             case Op.RmsNorm op -> rmsNorm(op);
             case Op.Linear op -> linear(op);
@@ -66,15 +67,31 @@ final class ProgramCheck {
     }
 
     private void copyBlocks(Op.CopyBlocks op) {
-        DeviceBuffer cache = buffer("cache", op.cache());
-        require(op.regions() >= 1, "regions", op.regions(), "at least 1");
-        require(op.blockBytes() >= 1, "blockBytes", op.blockBytes(), "at least 1");
-        require(op.regionBytes() >= op.blockBytes(), "regionBytes", op.regionBytes(), "at least blockBytes");
-        long most = cache.bytes() / op.regions();
-        require(op.regionBytes() <= most, "regionBytes", op.regionBytes(), "at most " + most + " in " + cache);
-        long blocks = op.regionBytes() / op.blockBytes();
+        long blocks = blocks(op.cache(), op.regions(), op.regionBytes(), op.blockBytes());
         limits.copyBytes = op.blockBytes();
         limits.copyBlocks = limits.copyBlocks == 0 ? blocks : Math.min(limits.copyBlocks, blocks);
+    }
+
+    /** How many blocks each region of a cache has. */
+    private long blocks(Buffer buffer, int regions, long regionBytes, long blockBytes) {
+        DeviceBuffer cache = buffer("cache", buffer);
+        require(regions >= 1, "regions", regions, "at least 1");
+        require(blockBytes >= 1, "blockBytes", blockBytes, "at least 1");
+        require(regionBytes >= blockBytes, "regionBytes", regionBytes, "at least blockBytes");
+        long most = cache.bytes() / regions;
+        require(regionBytes <= most, "regionBytes", regionBytes, "at most " + most + " in " + cache);
+        return regionBytes / blockBytes;
+    }
+
+    private void swapBlocks(Op.SwapBlocks op) {
+        long blocks = blocks(op.cache(), op.regions(), op.regionBytes(), op.blockBytes());
+        DeviceBuffer host = buffer("host", op.host());
+        long most = host.bytes() / op.blockBytes() / op.regions();
+        require(op.hostBlocks() >= 1, "hostBlocks", op.hostBlocks(), "at least 1");
+        require(op.hostBlocks() <= most, "hostBlocks", op.hostBlocks(), "at most " + most + " in " + host);
+        boolean first = limits.swapBlocks == 0;
+        limits.swapBlocks = first ? blocks : Math.min(limits.swapBlocks, blocks);
+        limits.hostBlocks = first ? op.hostBlocks() : Math.min(limits.hostBlocks, op.hostBlocks());
     }
 
     private void embed(Op.Embed op) {

@@ -35,6 +35,11 @@ final class ProgramLimits {
     /** Bytes of a block that is copied; 0 when nothing copies. */
     long copyBytes;
 
+    /** Blocks of the smallest region, and of the smallest host memory, that is swapped; 0 when nothing swaps. */
+    long swapBlocks;
+
+    int hostBlocks;
+
     /** Whether keys and values are written at the slots. */
     boolean stores;
 

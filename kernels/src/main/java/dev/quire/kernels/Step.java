@@ -25,8 +25,15 @@ public final class Step implements AutoCloseable {
      * @param logits R, the most rows of logits
      * @param samples S
      * @param extras the most entries of all biases, and of all counts, together
+     * @param swaps the most blocks swapped out, and as many swapped in
      */
-    public record Limits(int tokens, int sequences, int blocksPerSequence, int logits, int samples, int extras) {}
+    public record Limits(
+            int tokens, int sequences, int blocksPerSequence, int logits, int samples, int extras, int swaps) {
+        /** Of a step that swaps nothing. */
+        public Limits(int tokens, int sequences, int blocksPerSequence, int logits, int samples, int extras) {
+            this(tokens, sequences, blocksPerSequence, logits, samples, extras, 0);
+        }
+    }
 
     /** What one sample asks for; the fields of quire.h's {@code QrSampleRow} that are not filled in by the step. */
     public record SampleSpec(
@@ -55,7 +62,8 @@ public final class Step implements AutoCloseable {
     static final int SAMPLE_STREAM = 52;
     static final int SAMPLE_BIAS = 56; // begin, end
     static final int SAMPLE_COUNT = 64; // begin, end
-    static final int STRUCT_BYTES = 32 + 16 * 8;
+    static final int ARRAYS = 40; // behind the counts
+    static final int STRUCT_BYTES = ARRAYS + 18 * 8;
 
     private final Arena arena = Arena.ofShared();
     private final Limits limits;
@@ -67,6 +75,8 @@ public final class Step implements AutoCloseable {
     final MemorySegment blockTable;
     final MemorySegment logitsRow;
     final MemorySegment copies;
+    final MemorySegment swapsOut;
+    final MemorySegment swapsIn;
     final MemorySegment samples;
     final MemorySegment biasToken;
     final MemorySegment biasValue;
@@ -82,6 +92,8 @@ public final class Step implements AutoCloseable {
     private int nLogits;
     private int nSamples;
     private int nCopies;
+    private int nSwapsOut;
+    private int nSwapsIn;
     private int nBias;
     private int nCounts;
     private final int[] blockCounts;
@@ -97,6 +109,8 @@ public final class Step implements AutoCloseable {
         blockTable = ints((long) limits.sequences * limits.blocksPerSequence);
         logitsRow = ints(limits.logits);
         copies = ints(2L * limits.sequences);
+        swapsOut = ints(2L * limits.swaps);
+        swapsIn = ints(2L * limits.swaps);
         samples = arena.allocate((long) SAMPLE_BYTES * Math.max(1, limits.samples), 64);
         biasToken = ints(limits.extras);
         biasValue = ints(limits.extras);
@@ -110,11 +124,11 @@ public final class Step implements AutoCloseable {
         struct.set(ValueLayout.JAVA_INT, 0, STRUCT_BYTES);
         struct.set(ValueLayout.JAVA_INT, 24, limits.blocksPerSequence);
         MemorySegment[] arrays = {
-            tokens, positions, slots, queryStart, blockTable, logitsRow, copies, samples,
+            tokens, positions, slots, queryStart, blockTable, logitsRow, copies, swapsOut, swapsIn, samples,
             biasToken, biasValue, countToken, countOutput, outToken, outLogprob, outTopToken, outTopLogprob
         };
         for (int i = 0; i < arrays.length; i++) {
-            struct.set(ValueLayout.JAVA_LONG, 32 + 8L * i, arrays[i].address());
+            struct.set(ValueLayout.JAVA_LONG, ARRAYS + 8L * i, arrays[i].address());
         }
     }
 
@@ -130,6 +144,8 @@ public final class Step implements AutoCloseable {
         nLogits = 0;
         nSamples = 0;
         nCopies = 0;
+        nSwapsOut = 0;
+        nSwapsIn = 0;
         nBias = 0;
         nCounts = 0;
     }
@@ -148,6 +164,8 @@ public final class Step implements AutoCloseable {
         nSequences = other.nSequences;
         nLogits = other.nLogits;
         nCopies = other.nCopies;
+        nSwapsOut = other.nSwapsOut;
+        nSwapsIn = other.nSwapsIn;
         copyInts(other.tokens, tokens, nTokens);
         copyInts(other.positions, positions, nTokens);
         copyInts(other.slots, slots, nTokens);
@@ -155,6 +173,8 @@ public final class Step implements AutoCloseable {
         copyInts(other.blockTable, blockTable, (long) nSequences * limits.blocksPerSequence);
         copyInts(other.logitsRow, logitsRow, nLogits);
         copyInts(other.copies, copies, 2L * nCopies);
+        copyInts(other.swapsOut, swapsOut, 2L * nSwapsOut);
+        copyInts(other.swapsIn, swapsIn, 2L * nSwapsIn);
         System.arraycopy(other.blockCounts, 0, blockCounts, 0, nSequences);
     }
 
@@ -162,7 +182,27 @@ public final class Step implements AutoCloseable {
         MemorySegment.copy(from, 0, to, 0, n * Integer.BYTES);
     }
 
-    /** Copies block {@code source} to block {@code destination} before anything else of the step happens. */
+    /** Moves a block to the host before anything else of the step happens. */
+    public void swapOut(int block, int hostBlock) {
+        pair(swapsOut, nSwapsOut, block, hostBlock);
+        nSwapsOut++;
+    }
+
+    /** Moves a block from the host, after those that are swapped out. */
+    public void swapIn(int hostBlock, int block) {
+        pair(swapsIn, nSwapsIn, hostBlock, block);
+        nSwapsIn++;
+    }
+
+    private void pair(MemorySegment pairs, int used, int from, int to) {
+        if (used >= limits.swaps) {
+            throw new IndexOutOfBoundsException("a step swaps at most " + limits.swaps + " blocks each way");
+        }
+        pairs.setAtIndex(ValueLayout.JAVA_INT, 2L * used, from);
+        pairs.setAtIndex(ValueLayout.JAVA_INT, 2L * used + 1, to);
+    }
+
+    /** Copies block {@code source} to block {@code destination} after the swaps and before all computation. */
     public void copyBlock(int source, int destination) {
         copies.setAtIndex(ValueLayout.JAVA_INT, 2L * nCopies, source);
         copies.setAtIndex(ValueLayout.JAVA_INT, 2L * nCopies + 1, destination);
@@ -278,6 +318,8 @@ public final class Step implements AutoCloseable {
         struct.set(ValueLayout.JAVA_INT, 12, nLogits);
         struct.set(ValueLayout.JAVA_INT, 16, nSamples);
         struct.set(ValueLayout.JAVA_INT, 20, nCopies);
+        struct.set(ValueLayout.JAVA_INT, 28, nSwapsOut);
+        struct.set(ValueLayout.JAVA_INT, 32, nSwapsIn);
         return struct;
     }
 
@@ -334,6 +376,16 @@ public final class Step implements AutoCloseable {
     /** Pairs of blocks to copy so far. */
     public int copyCount() {
         return nCopies;
+    }
+
+    /** Blocks to swap out so far. */
+    public int swapOutCount() {
+        return nSwapsOut;
+    }
+
+    /** Blocks to swap in so far. */
+    public int swapInCount() {
+        return nSwapsIn;
     }
 
     /** The token of a sample, or -1 when its logits were not finite. Valid after the step has run. */

@@ -24,6 +24,7 @@ final class StepCheck {
             range("logits row", r, step.logitsRow.getAtIndex(INT, r), step.tokenCount());
         }
         copies(step, limits);
+        swaps(step, limits);
         samples(step, limits);
     }
 
@@ -83,6 +84,17 @@ final class StepCheck {
     private static void copies(Step step, ProgramLimits limits) {
         for (int i = 0; i < 2 * step.copyCount(); i++) {
             range("copied block", i / 2, step.copies.getAtIndex(INT, i), limits.copyBlocks);
+        }
+    }
+
+    private static void swaps(Step step, ProgramLimits limits) {
+        for (int i = 0; i < step.swapOutCount(); i++) {
+            range("block swapped out", i, step.swapsOut.getAtIndex(INT, 2L * i), limits.swapBlocks);
+            range("host block swapped out to", i, step.swapsOut.getAtIndex(INT, 2L * i + 1), limits.hostBlocks);
+        }
+        for (int i = 0; i < step.swapInCount(); i++) {
+            range("host block swapped in", i, step.swapsIn.getAtIndex(INT, 2L * i), limits.hostBlocks);
+            range("block swapped in to", i, step.swapsIn.getAtIndex(INT, 2L * i + 1), limits.swapBlocks);
         }
     }
 

@@ -222,6 +222,37 @@ void odd_samples(Rig& rig) {
   check(rig.run(QR_OP_SAMPLE, 0, &op, step.view()) == QR_OK, "odd samples run");
   for (size_t i = 0; i < step.samples.size(); i++) check(step.out_token[i] >= 0 && step.out_token[i] < 300, "odd sample %d: %d", static_cast<int>(i), step.out_token[i]);
   for (size_t i = 1; i < 4; i++) check(step.out_token[i] == step.out_token[0], "a top_p of nothing leaves the best");
+/// Out and in within one step, against what the layout of quire.h says.
+void swap_case(Rig& rig) {
+  constexpr int kRegions = 3, kBlocks = 5, kHostBlocks = 4, kBytes = 48;
+  Random random(13);
+  std::vector<uint8_t> before(kRegions * kBlocks * kBytes);
+  for (uint8_t& byte : before) byte = static_cast<uint8_t>(random.next());
+  Piece cache(rig.device, before);
+  uint64_t host = 0;
+  check(qr_host_alloc(rig.device, kHostBlocks * kRegions * kBytes, &host) == QR_OK, "host memory");
+  uint8_t* stored = reinterpret_cast<uint8_t*>(host);
+  for (int i = 0; i < kHostBlocks * kRegions * kBytes; i++) stored[i] = static_cast<uint8_t>(i * 7);
+  StepData step = StepData::rows(0);
+  step.swaps_out = {1, 2};
+  step.swaps_in = {2, 0, 3, 4};
+  const QrSwapBlocks op = {cache.address(), kBlocks * kBytes, kBytes, host, kRegions, kHostBlocks};
+  check(rig.run(QR_OP_SWAP_BLOCKS, 0, &op, step.view()) == QR_OK, "swap runs");
+  std::vector<uint8_t> wanted = before;
+  for (int r = 0; r < kRegions; r++) {
+    const uint8_t* region = &before[static_cast<size_t>(r * kBlocks * kBytes)];
+    check(memcmp(stored + (2 * kRegions + r) * kBytes, region + kBytes, kBytes) == 0, "region %d of the block swapped out", r);
+    memcpy(&wanted[static_cast<size_t>(r * kBlocks * kBytes)], region + kBytes, kBytes);
+    memcpy(&wanted[static_cast<size_t>((r * kBlocks + 4) * kBytes)], stored + (3 * kRegions + r) * kBytes, kBytes);
+  }
+  check(cache.read<uint8_t>() == wanted, "blocks swapped in");
+  step.swaps_in = {4, 0};
+  check(rig.run(QR_OP_SWAP_BLOCKS, 0, &op, step.view()) == QR_INVALID, "a host block beyond the last is refused");
+  step.swaps_in.clear();
+  step.swaps_out = {5, 0};
+  check(rig.run(QR_OP_SWAP_BLOCKS, 0, &op, step.view()) == QR_INVALID, "a block beyond the cache is refused");
+  check(qr_host_free(rig.device, host, 1) == QR_INVALID, "host memory of another size is refused");
+  check(qr_host_free(rig.device, host, kHostBlocks * kRegions * kBytes) == QR_OK, "host memory is freed");
 }
 
 void refused(int status, int wanted, const char* part) {
@@ -287,6 +318,8 @@ int main(int argc, char** argv) {
     draws_agree(rig, cpu, 128256, 24);
     sample_cases(250);
     odd_samples(rig);
+    sample_cases_of(rig, CpuLibrary(argv[1]));
+    swap_case(rig);
     model_case(rig);
     refusals(rig);
   }

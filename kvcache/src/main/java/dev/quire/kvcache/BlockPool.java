@@ -122,6 +122,15 @@ final class BlockPool {
         indexed[block] = true;
     }
 
+    /** The block's content is not to be found any more; a cached block becomes free. */
+    void forget(int block) {
+        indexed[block] = false;
+        if (references[block] == 0) {
+            unlink(block);
+            free[freeCount++] = block;
+        }
+    }
+
     /** Sets every count to what the tables hold: {@code held[block]} references. Pending copies are forgotten. */
     void rebuild(int[] held) {
         freeCount = 0;

@@ -3,11 +3,13 @@ package dev.quire.kvcache;
 import dev.quire.kernels.Backend;
 import dev.quire.kernels.Buffer;
 import dev.quire.kernels.Op;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of the KV cache: for each layer a region of keys and a region of values, all in one buffer, so that a copy
  * of a block is one operation over all layers. Block ids are those of the {@link BlockTable}s; the layout inside a block
- * is the backend's ({@link Op.KvLayer}).
+ * is the backend's ({@link Op.KvLayer}). Host blocks have a buffer of their own, in which a block is one piece.
  */
 public final class KvStore implements AutoCloseable {
     /**
@@ -30,12 +32,14 @@ public final class KvStore implements AutoCloseable {
     }
 
     private final Buffer buffer;
+    private final @Nullable Buffer host;
     private final Shape shape;
     private final KvConfig config;
     private final long blockBytes;
 
-    private KvStore(Buffer buffer, Shape shape, KvConfig config) {
+    private KvStore(Buffer buffer, @Nullable Buffer host, Shape shape, KvConfig config) {
         this.buffer = buffer;
+        this.host = host;
         this.shape = shape;
         this.config = config;
         blockBytes = Op.KvLayer.blockBytes(config.blockTokens(), shape.kvHeads, shape.headDim, shape.type);
@@ -47,8 +51,18 @@ public final class KvStore implements AutoCloseable {
      * @throws dev.quire.kernels.KernelException when there is not enough
      */
     public static KvStore allocate(Backend backend, Shape shape, KvConfig config) {
-        long bytes = Math.multiplyExact(shape.blockBytes(config.blockTokens()), (long) config.blocks());
-        return new KvStore(backend.allocate(bytes, "kv cache"), shape, config);
+        long block = shape.blockBytes(config.blockTokens());
+        Buffer buffer = backend.allocate(Math.multiplyExact(block, (long) config.blocks()), "kv cache");
+        if (config.hostBlocks() == 0) {
+            return new KvStore(buffer, null, shape, config);
+        }
+        try {
+            long bytes = Math.multiplyExact(block, (long) config.hostBlocks());
+            return new KvStore(buffer, backend.allocateHost(bytes, "kv cache on the host"), shape, config);
+        } catch (RuntimeException e) {
+            buffer.close();
+            throw e;
+        }
     }
 
     /** The cache of one layer. */
@@ -73,11 +87,18 @@ public final class KvStore implements AutoCloseable {
         return new Op.CopyBlocks(buffer, 2 * shape.layers, regionBytes(), blockBytes);
     }
 
+    /** Moves the step's pairs of blocks between device and host; empty without host blocks. */
+    public Optional<Op.SwapBlocks> swapBlocks() {
+        return Optional.ofNullable(host)
+                .map(memory -> new Op.SwapBlocks(
+                        buffer, 2 * shape.layers, regionBytes(), blockBytes, memory, config.hostBlocks()));
+    }
+
     private long regionBytes() {
         return blockBytes * config.blocks();
     }
 
-    /** Size of the memory in bytes. */
+    /** Size of the memory on the device in bytes. */
     public long bytes() {
         return buffer.bytes();
     }
@@ -86,5 +107,8 @@ public final class KvStore implements AutoCloseable {
     @Override
     public void close() {
         buffer.close();
+        if (host != null) {
+            host.close();
+        }
     }
 }

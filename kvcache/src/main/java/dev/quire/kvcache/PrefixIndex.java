@@ -83,6 +83,18 @@ final class PrefixIndex {
         salts[block] = null;
     }
 
+    /** Lets a free slot take over all that another holds, its number too: what hangs on it stays findable. */
+    void move(int from, int to) {
+        System.arraycopy(tokens, from * blockTokens, tokens, to * blockTokens, blockTokens);
+        parents[to] = parents[from];
+        salts[to] = salts[from];
+        nodes[to] = nodes[from];
+        int bucket = bucket(parents[to], salts[to], tokens, to * blockTokens);
+        remove(from);
+        chain[to] = heads[bucket];
+        heads[bucket] = to;
+    }
+
     private int bucket(long parent, @Nullable String salt, int[] text, int from) {
         long hash = mix(seed ^ parent);
         if (parent == ROOT && salt != null) {

@@ -10,9 +10,12 @@ import java.util.Random;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
-/** Random operations against a naive account of what every block must contain and how many are left. */
+/**
+ * Random operations against a naive account of what every block must contain and how many are left. A write is a step: it
+ * makes the pending swaps, outs before ins, then the copies, as a device does.
+ */
 class KvCacheModelTest {
     private static final int OPERATIONS = 100_000;
     private static final int BLOCKS = 24;
@@ -31,13 +34,21 @@ class KvCacheModelTest {
     private final int[][] contents = new int[BLOCKS][BLOCK];
 
     private final List<Sequence> live = new ArrayList<>();
-    private final KvCache cache = new KvCache(BLOCKS, BLOCK, true, 7);
+    private KvCache cache = new KvCache(BLOCKS, BLOCK, true, 7);
+    /** Of the host's blocks. */
+    private int[][] stored = new int[0][];
+    /** What the last step swapped in. */
+    private int[] swappedIn = new int[0];
+
+    private long fetched;
     private final BlockCopies copies = new BlockCopies();
 
     @ParameterizedTest
-    @ValueSource(longs = {1, 2, 3})
-    void everyTableAlwaysHoldsItsOwnContent(long seed) {
+    @CsvSource({"1, 0", "2, 0", "3, 0", "4, 3", "5, 20", "6, 60"})
+    void everyTableAlwaysHoldsItsOwnContent(long seed, int hostBlocks) {
         Random random = new Random(seed);
+        cache = new KvCache(BLOCKS, hostBlocks, BLOCK, true, 7);
+        stored = new int[hostBlocks][BLOCK];
         long refused = 0;
         for (int i = 0; i < OPERATIONS; i++) {
             switch (random.nextInt(8)) {
@@ -47,6 +58,9 @@ class KvCacheModelTest {
                 case 6 -> leave(random);
                 default -> commitOne(random);
             }
+            if (random.nextInt(1000) == 0) {
+                failStep(random);
+            }
             if (i % 16 == 0) {
                 assertThat(cache.check(live.stream().map(s -> s.table).toList()))
                         .isNull();
@@ -55,9 +69,11 @@ class KvCacheModelTest {
         assertThat(refused).as("the pool ran out now and then").isPositive();
         assertThat(cache.stats().hitTokens()).isPositive();
         assertThat(cache.stats().evictions()).isPositive();
+        assertThat(fetched > 0).as("blocks came from the host").isEqualTo(hostBlocks > 0);
         while (!live.isEmpty()) {
             leave(random);
         }
+        cache.swapped();
         assertThat(cache.available()).isEqualTo(BLOCKS);
     }
 
@@ -69,10 +85,47 @@ class KvCacheModelTest {
         s.tokens = random.ints(1 + random.nextInt(30), 0, 2).toArray();
         s.salt = random.nextInt(4) == 0 ? "salt" : null;
         s.written = cache.attach(s.table, s.tokens, s.tokens.length, s.salt);
+        int onDevice = s.written;
+        s.written = cache.fetch(s.table, s.tokens, s.tokens.length);
+        fetched += s.written - onDevice;
         cache.countLookup(s.tokens.length, s.written);
         assertThat(s.written).isLessThan(s.tokens.length);
         live.add(s);
-        verify(s);
+        if (random.nextBoolean()) {
+            swap();
+            verify(s);
+        }
+    }
+
+    private void swap() {
+        int[] out = cache.swaps().out();
+        for (int i = 0; i < out.length; i += 2) {
+            stored[out[i + 1]] = contents[out[i]].clone();
+        }
+        swappedIn = cache.swaps().in();
+        for (int i = 0; i < swappedIn.length; i += 2) {
+            contents[swappedIn[i + 1]] = stored[swappedIn[i]].clone();
+        }
+        cache.swapped();
+    }
+
+    /** The last step's swaps and those of the next were in vain: who depends on them starts again. */
+    private void failStep(Random random) {
+        int[] lost = cache.forgetSwapped(swappedIn);
+        for (int block : lost) {
+            Arrays.fill(contents[block], random.nextInt());
+        }
+        for (int[] block : stored) {
+            Arrays.fill(block, random.nextInt());
+        }
+        swappedIn = new int[0];
+        for (Sequence s : List.copyOf(live)) {
+            if (KvCache.holdsAny(s.table, lost)) {
+                live.remove(s);
+                cache.release(s.table);
+            }
+        }
+        live.forEach(this::verify);
     }
 
     private boolean write(Random random) {
@@ -94,6 +147,7 @@ class KvCacheModelTest {
         if (!fits) {
             return false;
         }
+        swap();
         int[] pairs = copies.pairs();
         for (int i = 0; i < pairs.length; i += 2) {
             contents[pairs[i + 1]] = contents[pairs[i]].clone();
@@ -127,7 +181,9 @@ class KvCacheModelTest {
         child.salt = parent.salt;
         cache.fork(parent.table, child.table);
         live.add(child);
-        verify(child);
+        if (cache.swaps().isEmpty()) {
+            verify(child);
+        }
     }
 
     private void commitOne(Random random) {
@@ -161,6 +217,10 @@ class KvCacheModelTest {
             for (int i = 0; i < s.table.size(); i++) {
                 blocks.add(s.table.block(i));
             }
+        }
+        int[] coming = cache.swaps().in();
+        for (int i = 1; i < coming.length; i += 2) {
+            blocks.add(coming[i]);
         }
         return blocks.size();
     }
