@@ -33,6 +33,11 @@ public final class BlockSwaps {
         return outSize == 0 && inSize == 0;
     }
 
+    /** Whether blocks are to come in: they hold places on the device until then. */
+    public boolean anyIn() {
+        return inSize > 0;
+    }
+
     boolean roomForOut() {
         return outSize < out.length;
     }

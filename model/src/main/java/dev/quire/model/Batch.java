@@ -11,13 +11,22 @@ import org.jspecify.annotations.Nullable;
  * {@link ModelRunner#launch} only.
  *
  * @param rows one per sequence
- * @param copies pairs of block ids (source, destination), copied before anything else: copy-on-write
+ * @param copies pairs of block ids (source, destination), copied before anything is computed: copy-on-write
  * @param fillers rows of nobody, computed after the others: what a batch padded to a rectangle computes for nothing
+ * @param swapsOut pairs (device block, host block), moved before the copies
+ * @param swapsIn pairs (host block, device block), moved after those that go out
  */
-public record Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
-    /** A batch without padding. */
+public record Batch(List<Row> rows, int[] copies, List<Filler> fillers, int[] swapsOut, int[] swapsIn) {
+    private static final int[] NONE = new int[0];
+
+    /** A batch without padding and without swaps. */
     public Batch(List<Row> rows, int[] copies) {
         this(rows, copies, List.of());
+    }
+
+    /** A batch without swaps. */
+    public Batch(List<Row> rows, int[] copies, List<Filler> fillers) {
+        this(rows, copies, fillers, NONE, NONE);
     }
 
     /**

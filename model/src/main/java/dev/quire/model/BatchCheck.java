@@ -1,5 +1,6 @@
 package dev.quire.model;
 
+import dev.quire.kvcache.BlockSwaps;
 import dev.quire.model.sampling.SamplingParams;
 
 /** Refuses a batch that does not fit a runner, before anything of it has been written or started. */
@@ -25,6 +26,8 @@ final class BatchCheck {
         atMost("rows", rows + fillers, limits.maxSequences());
         require(rows + fillers > 0, "a batch needs a row");
         check.copies(batch.copies());
+        check.swaps("swap out", batch.swapsOut(), limits.kvBlocks(), limits.hostBlocks());
+        check.swaps("swap in", batch.swapsIn(), limits.hostBlocks(), limits.kvBlocks());
         for (int i = 0; i < rows; i++) {
             check.row(i, batch.rows().get(i));
         }
@@ -56,6 +59,17 @@ final class BatchCheck {
         for (int block : copies) {
             if (block < 0 || block >= limits.kvBlocks()) {
                 throw new IllegalArgumentException("copy names block " + block + " of " + limits.kvBlocks());
+            }
+        }
+    }
+
+    private void swaps(String what, int[] pairs, int from, int to) {
+        require(pairs.length % 2 == 0, what + " comes in pairs");
+        atMost("blocks to " + what, pairs.length / 2, BlockSwaps.MOST);
+        for (int i = 0; i < pairs.length; i++) {
+            int blocks = i % 2 == 0 ? from : to;
+            if (pairs[i] < 0 || pairs[i] >= blocks) {
+                throw new IllegalArgumentException(what + " names block " + pairs[i] + " of " + blocks);
             }
         }
     }

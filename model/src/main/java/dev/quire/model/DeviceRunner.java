@@ -3,6 +3,7 @@ package dev.quire.model;
 import dev.quire.kernels.Backend;
 import dev.quire.kernels.Step;
 import dev.quire.kernels.Tensor;
+import dev.quire.kvcache.BlockSwaps;
 import dev.quire.model.sampling.SamplingParams;
 import dev.quire.model.sampling.TokenCounts;
 import java.lang.foreign.MemorySegment;
@@ -46,7 +47,8 @@ final class DeviceRunner implements ModelRunner {
                 Math.ceilDiv(limits.maxModelLen(), limits.blockTokens()),
                 logitsRows(limits),
                 limits.maxScores() + limits.maxDraws(),
-                limits.maxExtras());
+                limits.maxExtras(),
+                limits.hostBlocks() == 0 ? 0 : BlockSwaps.MOST);
     }
 
     /** Rows of logits that one step may ask for. */
@@ -75,6 +77,14 @@ final class DeviceRunner implements ModelRunner {
 
     private void fill(Step step, Batch batch) {
         step.clear();
+        int[] out = batch.swapsOut();
+        for (int i = 0; i < out.length; i += 2) {
+            step.swapOut(out[i], out[i + 1]);
+        }
+        int[] in = batch.swapsIn();
+        for (int i = 0; i < in.length; i += 2) {
+            step.swapIn(in[i], in[i + 1]);
+        }
         int[] copies = batch.copies();
         for (int i = 0; i < copies.length; i += 2) {
             step.copyBlock(copies[i], copies[i + 1]);

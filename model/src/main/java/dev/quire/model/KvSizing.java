@@ -86,6 +86,30 @@ final class KvSizing {
         return size(shape.blockBytes(options.blockTokens()), options, maxModelLen, OptionalLong.of(free), share);
     }
 
+    /**
+     * A pool with the tier below it that was asked for.
+     *
+     * @param available bytes of the host that may still be taken; empty where nobody knows
+     * @throws IllegalArgumentException when more was asked for than is available, or less than a block
+     */
+    static KvConfig withHost(KvConfig kv, KvStore.Shape shape, long bytes, OptionalLong available) {
+        if (bytes == 0) {
+            return kv;
+        }
+        if (available.isPresent() && bytes > available.getAsLong()) {
+            throw new IllegalArgumentException("kv-offloading-size is " + bytes + " bytes, but this process may take "
+                    + available.getAsLong() + " more of the host's memory");
+        }
+        long block = shape.blockBytes(kv.blockTokens());
+        long most = Math.min(MAX_BLOCKS, Integer.MAX_VALUE / kv.blockTokens() - kv.blocks());
+        long blocks = Math.min(bytes / block, most);
+        if (blocks < 1) {
+            throw new IllegalArgumentException(
+                    "kv-offloading-size is " + bytes + " bytes, a block of the KV cache takes " + block);
+        }
+        return new KvConfig(kv.blocks(), kv.blockTokens(), (int) blocks);
+    }
+
     private static KvConfig size(long block, LoadOptions options, int maxModelLen, OptionalLong available, long share) {
         long perSequence = Math.ceilDiv(maxModelLen, options.blockTokens());
         long bytes = options.kvCacheBytes();

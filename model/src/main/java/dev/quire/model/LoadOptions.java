@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param isa auto, avx512_bf16, avx512, avx2 or scalar: the CPU library's instruction set
  * @param threads compute threads; 0 = physical cores that this process may use
  * @param kvCacheBytes size of the KV cache; 0 = a share of the memory left
+ * @param kvOffloadBytes host memory for blocks that the KV cache has no room for; 0 = none
  * @param gpuMemoryUtilization share of a GPU's memory that this process may take in all, above 0 and at most 1
  * @param kvType auto, bf16 (or bfloat16), int8, fp8 (or fp8_e4m3) or f32: auto is f32 for float32 models and high precision,
  *     else bf16
@@ -26,6 +27,7 @@ public record LoadOptions(
         String isa,
         int threads,
         long kvCacheBytes,
+        long kvOffloadBytes,
         double gpuMemoryUtilization,
         String kvType,
         int blockTokens,
@@ -37,5 +39,5 @@ public record LoadOptions(
         @Nullable Path chatTemplate) {
     /** What {@code quire serve} does without flags. */
     public static final LoadOptions DEFAULTS =
-            new LoadOptions("auto", "auto", 0, 0, 0.9, "auto", 16, 0, 2048, 128, false, 1, null);
+            new LoadOptions("auto", "auto", 0, 0, 0, 0.9, "auto", 16, 0, 2048, 128, false, 1, null);
 }

@@ -186,7 +186,9 @@ public final class ModelLoader {
         if (ownMemory) {
             ranks.forEach(rank -> rank.reserveSteps(shape, smallest, options.highPrecision()));
         }
-        KvConfig kv = size(KvSizing.shape(config, type), maxModelLen, devices, ownMemory);
+        KvStore.Shape whole = KvSizing.shape(config, type);
+        KvConfig pool = size(whole, maxModelLen, devices, ownMemory);
+        KvConfig kv = KvSizing.withHost(pool, whole, options.kvOffloadBytes(), besides(pool, whole, ownMemory));
         ModelRunner.Limits limits = limits(config, maxModelLen, kv);
         List<RankModel.Recorded> recorded = new ArrayList<>();
         long kvBytes = 0;
@@ -267,6 +269,13 @@ public final class ModelLoader {
         return OptionalLong.of(bytes * devices.size());
     }
 
+    /** Host memory that may be taken beside the KV cache. */
+    private static OptionalLong besides(KvConfig pool, KvStore.Shape shape, boolean ownMemory) {
+        OptionalLong host = HostMemory.system().available();
+        long cache = ownMemory ? 0 : pool.blocks() * shape.blockBytes(pool.blockTokens());
+        return host.isEmpty() ? host : OptionalLong.of(Math.max(0, host.getAsLong() - cache));
+    }
+
     private static void requireMemory(WeightSource source, int ranks, OptionalLong free) {
         // Each rank has the whole embedding, and where there are several, its part of the head apart from it.
         long bytes = source.bytes() + (ranks == 1 ? 0 : ranks * embeddingBytes(source));
@@ -297,6 +306,10 @@ public final class ModelLoader {
         if (!(options.gpuMemoryUtilization() > 0 && options.gpuMemoryUtilization() <= 1)) {
             throw new IllegalArgumentException(
                     "gpu-memory-utilization is " + options.gpuMemoryUtilization() + ", allowed: above 0 and at most 1");
+        }
+        if (options.kvOffloadBytes() < 0) {
+            throw new IllegalArgumentException(
+                    "kv-offloading-size is " + options.kvOffloadBytes() + " bytes, allowed: 0 or more");
         }
         if (options.kvCacheBytes() < 0) {
             throw new IllegalArgumentException(
@@ -333,6 +346,7 @@ public final class ModelLoader {
                 maxDraws,
                 (int) Math.min(MAX_EXTRAS, extras),
                 kv.blocks(),
-                kv.blockTokens());
+                kv.blockTokens(),
+                kv.hostBlocks());
     }
 }

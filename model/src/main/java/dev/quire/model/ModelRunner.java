@@ -14,6 +14,7 @@ public interface ModelRunner extends AutoCloseable {
      *     tokens
      * @param kvBlocks blocks in the KV cache
      * @param blockTokens positions in a block
+     * @param hostBlocks blocks in the memory of the host below the KV cache; 0 = none
      */
     record Limits(
             int maxTokens,
@@ -23,7 +24,21 @@ public interface ModelRunner extends AutoCloseable {
             int maxDraws,
             int maxExtras,
             int kvBlocks,
-            int blockTokens) {}
+            int blockTokens,
+            int hostBlocks) {
+        /** Without a tier on the host. */
+        public Limits(
+                int maxTokens,
+                int maxSequences,
+                int maxModelLen,
+                int maxScores,
+                int maxDraws,
+                int maxExtras,
+                int kvBlocks,
+                int blockTokens) {
+            this(maxTokens, maxSequences, maxModelLen, maxScores, maxDraws, maxExtras, kvBlocks, blockTokens, 0);
+        }
+    }
 
     Limits limits();
 

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CudaModelTest {
     private static ModelLoader.LoadedRunner load(String name, String device, int ranks) {
         LoadOptions options =
-                new LoadOptions(device, "auto", 2, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, ranks, null);
+                new LoadOptions(device, "auto", 2, 64 << 20, 0, 0.9, "auto", 16, 0, 64, 8, false, ranks, null);
         return ModelLoader.loadRunner(TinyModels.folder(name), options, Progress.NONE);
     }
 
@@ -116,7 +116,7 @@ class CudaModelTest {
     @ValueSource(ints = {1, 2})
     void stepsTakeNoMemoryThatTheCacheWasNotDenied(int ranks) {
         LoadOptions options =
-                new LoadOptions("cuda", "auto", 2, 0, SHARE, "auto", 16, 0, 128, 64 * ranks, false, ranks, null);
+                new LoadOptions("cuda", "auto", 2, 0, 0, SHARE, "auto", 16, 0, 128, 64 * ranks, false, ranks, null);
         try (ModelLoader.LoadedRunner model =
                 ModelLoader.loadRunner(TinyModels.folder("llama-tied"), options, Progress.NONE)) {
             long total = model.devices().rank(0).device().memoryBytes();

@@ -18,7 +18,7 @@ class DefaultModelAccuracyTest {
 
     private static Divergence measure(String kvType, boolean highPrecision, int ranks) {
         LoadOptions options = new LoadOptions(
-                "cpu", "auto", 0, 128 << 20, 0.9, kvType, 16, 1024, CHUNK, 4, highPrecision, ranks, null);
+                "cpu", "auto", 0, 128 << 20, 0, 0.9, kvType, 16, 1024, CHUNK, 4, highPrecision, ranks, null);
         Divergence.FullLogits full = new Divergence.FullLogits(System.getProperty("quire.test.logits", ""));
         Divergence divergence = new Divergence(full);
         try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(DefaultModel.file(), options, Progress.NONE)) {

@@ -11,7 +11,7 @@ class DefaultModelLoadTest {
     void loadsWithItsTokenizerAndKnowsItsName() {
         long start = System.nanoTime();
         LoadOptions options =
-                new LoadOptions("auto", "auto", 0, 64 << 20, 0.9, "auto", 16, 2048, 512, 16, false, 1, null);
+                new LoadOptions("auto", "auto", 0, 64 << 20, 0, 0.9, "auto", 16, 2048, 512, 16, false, 1, null);
         try (LoadedModel model = ModelLoader.load(DefaultModel.file(), options)) {
             System.out.printf("loaded in %d ms%n", (System.nanoTime() - start) / 1_000_000);
             assertThat(model.config().layers()).isEqualTo(30);

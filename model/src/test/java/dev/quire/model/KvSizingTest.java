@@ -16,7 +16,7 @@ class KvSizingTest {
     private static final long BLOCK = 2 * 2 * 4 * 8 * 16 * 2; // layers, K and V, heads, columns, tokens, bytes
 
     private static LoadOptions options(long kvBytes, int sequences) {
-        return new LoadOptions("java", "auto", 0, kvBytes, 0.9, "auto", 16, 0, 64, sequences, false, 1, null);
+        return new LoadOptions("java", "auto", 0, kvBytes, 0, 0.9, "auto", 16, 0, 64, sequences, false, 1, null);
     }
 
     private static int blocks(long kvBytes, int sequences, long available) {

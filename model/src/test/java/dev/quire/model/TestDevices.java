@@ -13,7 +13,7 @@ final class TestDevices {
         }
 
         LoadOptions options(int threads, String kvType) {
-            return new LoadOptions(name, isa, threads, 0, 0.9, kvType, 16, 0, 64, 8, false, 1, null);
+            return new LoadOptions(name, isa, threads, 0, 0, 0.9, kvType, 16, 0, 64, 8, false, 1, null);
         }
 
         @Override

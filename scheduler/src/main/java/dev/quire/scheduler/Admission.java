@@ -10,6 +10,9 @@ final class Admission {
     /** Let in by this step, and not among the running ones yet. */
     private final List<Sequence> admitted = new ArrayList<>();
 
+    /** Of the sequence attached last, tokens that the host had. */
+    private int fetched;
+
     Admission(EngineState state) {
         this.state = state;
     }
@@ -29,6 +32,9 @@ final class Admission {
         int shareable = s.request.scoring(s.scored) ? 1 : s.length;
         s.planned = cache.attach(s.blocks, s.tokens, shareable, s.request.spec.cacheSalt());
         if (fits(s)) {
+            int onDevice = s.planned;
+            s.planned = cache.fetch(s.blocks, s.tokens, shareable);
+            fetched = s.planned - onDevice;
             return true;
         }
         detach(s);
@@ -80,7 +86,11 @@ final class Admission {
             if (!request.scoring(s.scored)) {
                 state.cache.countLookup(s.length, s.planned);
                 state.queriedTokens += s.length;
-                state.cachedTokens += s.planned;
+                state.cachedTokens += s.planned - fetched;
+                if (state.limits.hostBlocks() > 0) {
+                    state.hostQueriedTokens += s.length - s.planned + fetched;
+                    state.hostCachedTokens += fetched;
+                }
             }
         }
     }

@@ -39,7 +39,11 @@ public interface EngineListener {
      * @param kvFilledSlots of them those that hold keys and values
      * @param preemptions since the step before
      * @param queriedTokens looked up in the prefix cache since the step before
-     * @param cachedTokens of them found
+     * @param cachedTokens of them found on the device
+     * @param hostQueriedTokens of those not found there, looked up in the tier on the host; 0 without one
+     * @param hostCachedTokens of them found
+     * @param swappedOut blocks moved to the host since the step before
+     * @param swappedIn blocks moved from the host since the step before
      * @param nanos from launch to result
      */
     record StepStats(
@@ -60,6 +64,10 @@ public interface EngineListener {
             int preemptions,
             int queriedTokens,
             int cachedTokens,
+            int hostQueriedTokens,
+            int hostCachedTokens,
+            int swappedOut,
+            int swappedIn,
             long nanos) {}
 
     /**

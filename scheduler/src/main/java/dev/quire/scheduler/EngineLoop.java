@@ -208,10 +208,18 @@ final class EngineLoop implements Runnable {
                 state.preemptions,
                 state.queriedTokens,
                 state.cachedTokens,
+                state.hostQueriedTokens,
+                state.hostCachedTokens,
+                state.swappedOut,
+                state.swappedIn,
                 nanos);
         state.preemptions = 0;
         state.queriedTokens = 0;
         state.cachedTokens = 0;
+        state.hostQueriedTokens = 0;
+        state.hostCachedTokens = 0;
+        state.swappedOut = 0;
+        state.swappedIn = 0;
     }
 
     private void launch() {
@@ -246,6 +254,10 @@ final class EngineLoop implements Runnable {
     private boolean unblock() {
         if (idleTurns++ == 0) {
             state.repairBlocks();
+        }
+        if (state.cache.swaps().anyIn()) {
+            // What is to come in holds blocks until the next step, which may be impossible without them.
+            state.forgetSwapped(new int[0]);
         }
         for (ActiveRequest request : state.requests) {
             if (!request.paused) {

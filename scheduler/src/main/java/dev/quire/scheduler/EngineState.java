@@ -28,6 +28,10 @@ final class EngineState {
     int preemptions;
     int queriedTokens;
     int cachedTokens;
+    int hostQueriedTokens;
+    int hostCachedTokens;
+    int swappedOut;
+    int swappedIn;
     long kvRepairs;
 
     EngineState(EngineConfig config, ModelRunner.Limits limits, QueueGate gate, EngineListener listener) {
@@ -36,7 +40,11 @@ final class EngineState {
         this.gate = gate;
         news = new ListenerCalls(listener);
         cache = new KvCache(
-                limits.kvBlocks(), limits.blockTokens(), config.prefixCaching(), new java.util.Random().nextLong());
+                limits.kvBlocks(),
+                limits.hostBlocks(),
+                limits.blockTokens(),
+                config.prefixCaching(),
+                new java.util.Random().nextLong());
     }
 
     /** Positions that the blocks of running sequences have room for; a shared block counts for each that holds it. */
@@ -186,6 +194,35 @@ final class EngineState {
         cache.release(sequence.blocks);
     }
 
+    /** Takes a running sequence's blocks away; who calls moves it to those waiting. */
+    void takeBlocks(Sequence s) {
+        cache.release(s.blocks);
+        s.state = Sequence.State.WAITING;
+        s.epoch++;
+        s.planned = 0;
+        s.preemptions++;
+        s.request.preemptions++;
+        preemptions++;
+    }
+
+    /**
+     * Forgets all that depends on swaps that failed or cannot be made: the host's blocks, and those that came from there.
+     * Sequences that hold one of the latter start again; what they are planned for is no longer current.
+     *
+     * @param failedIn pairs (host block, device block) of the step that failed
+     */
+    void forgetSwapped(int[] failedIn) {
+        int[] lost = cache.forgetSwapped(failedIn);
+        for (int i = running.size() - 1; i >= 0 && lost.length > 0; i--) {
+            Sequence s = running.get(i);
+            if (KvCache.holdsAny(s.blocks, lost)) {
+                running.remove(i);
+                takeBlocks(s);
+                waiting.addFirst(s);
+            }
+        }
+    }
+
     /** Whether the block counts are right; null, or what is wrong. */
     @Nullable
     String checkBlocks() {
@@ -198,6 +235,7 @@ final class EngineState {
         if (fault != null) {
             kvRepairs++;
             LOG.error("the KV cache's counts were wrong and have been set right: {}", fault);
+            forgetSwapped(new int[0]);
             cache.repair(tables());
         }
     }

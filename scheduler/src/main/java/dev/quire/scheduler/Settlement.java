@@ -82,7 +82,7 @@ final class Settlement {
     }
 
     /** The row was not computed and will not be: what it was to draw or score is open again. */
-    void lose(PlanEntry entry) {
+    static void lose(PlanEntry entry) {
         Sequence s = entry.sequence;
         Batch.Row row = entry.row;
         s.ahead -= row.samples().isEmpty() ? 0 : 1;

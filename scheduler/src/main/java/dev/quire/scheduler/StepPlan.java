@@ -104,13 +104,14 @@ final class StepPlan implements StepBuilder {
         from.subList(size, from.size()).clear();
     }
 
-    /** Takes out the rows of sequences that have ended since, and with the last of them the filler. */
+    /** Takes out the rows of sequences that have ended or lost their blocks since, and with the last of them the filler. */
     void dropEnded() {
         boolean any = !entries.isEmpty();
         for (int i = entries.size() - 1; i >= 0; i--) {
             PlanEntry entry = entries.get(i);
             if (!entry.current()) {
                 count(entry, -1);
+                Settlement.lose(entry);
                 entries.remove(i);
             }
         }
@@ -341,13 +342,14 @@ final class StepPlan implements StepBuilder {
         scoresLeft -= to - from;
     }
 
-    /** The plan for the device, with what must be copied first; valid until another plan is begun here. */
-    Batch batch(int[] pairs) {
+    /** The plan for the device, with what must be swapped and copied first; valid until another plan is begun here. */
+    Batch batch(int[] pairs, int[] swapsOut, int[] swapsIn) {
         rows.clear();
         for (int i = 0; i < entries.size(); i++) {
             rows.add(entries.get(i).row);
         }
-        return pairs.length == 0 ? uncopied : new Batch(rows, pairs, fillers);
+        boolean moves = pairs.length > 0 || swapsOut.length > 0 || swapsIn.length > 0;
+        return moves ? new Batch(rows, pairs, fillers, swapsOut, swapsIn) : uncopied;
     }
 
     @Override
@@ -356,14 +358,8 @@ final class StepPlan implements StepBuilder {
         if (s.state != Sequence.State.RUNNING || s.decidedIn == number) {
             throw new IllegalStateException("only a running sequence that the step has not scheduled can be preempted");
         }
-        state.cache.release(s.blocks);
-        s.state = Sequence.State.WAITING;
-        s.epoch++;
-        s.planned = 0;
-        s.preemptions++;
-        s.request.preemptions++;
+        state.takeBlocks(s);
         s.decidedIn = number;
-        state.preemptions++;
         moved = true;
     }
 

@@ -1,6 +1,7 @@
 package dev.quire.scheduler;
 
 import dev.quire.kvcache.BlockCopies;
+import dev.quire.kvcache.BlockSwaps;
 import dev.quire.kvcache.BlockTable;
 import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
@@ -21,11 +22,15 @@ final class StepRunner {
     /** Steps in a row of which not one row could be computed: then it is the device. */
     private static final int DEVICE_FAILURES = 3;
 
+    private static final int[] NONE = new int[0];
+
     private final EngineState state;
     private final ModelRunner runner;
     private final Settlement settlement;
     private final Runnable tick;
     private int failures;
+    /** Pairs that the step in flight swaps in. */
+    private int[] swappedIn = NONE;
 
     /** @param tick called whenever the device has answered: sets the time that results are dated with */
     StepRunner(EngineState state, ModelRunner runner, Settlement settlement, Runnable tick) {
@@ -37,10 +42,23 @@ final class StepRunner {
 
     /** Starts a plan's rows; null when there are none, or when they failed and have been dealt with. */
     ModelRunner.@Nullable Pending launch(StepPlan plan, int[] copies) {
+        if (plan.isEmpty()) {
+            // Swaps stay for the step that comes next.
+            state.cache.copied(plan.copies);
+            return null;
+        }
+        BlockSwaps swaps = state.cache.swaps();
+        int[] out = swaps.out();
+        int[] in = swaps.in();
         try {
-            return plan.isEmpty() ? null : runner.launch(plan.batch(copies));
+            ModelRunner.Pending pending = runner.launch(plan.batch(copies, out, in));
+            state.cache.swapped();
+            state.swappedOut += out.length / 2;
+            state.swappedIn += in.length / 2;
+            swappedIn = in;
+            return pending;
         } catch (RuntimeException e) {
-            isolate(plan, copies, e);
+            isolate(plan, copies, NONE, e);
             return null;
         } finally {
             state.cache.copied(plan.copies);
@@ -54,7 +72,7 @@ final class StepRunner {
             output = pending.await();
         } catch (RuntimeException e) {
             tick.run();
-            isolate(plan, copies, e);
+            isolate(plan, copies, swappedIn, e);
             return false;
         }
         failures = 0;
@@ -78,7 +96,14 @@ final class StepRunner {
         }
     }
 
-    private void isolate(StepPlan plan, int[] copies, RuntimeException cause) {
+    /**
+     * Runs a step in parts, without its swaps: what they moved, or would have, is forgotten, and whoever depends on it
+     * starts again.
+     *
+     * @param failedIn pairs that the step swapped in, if it got so far
+     */
+    private void isolate(StepPlan plan, int[] copies, int[] failedIn, RuntimeException cause) {
+        state.forgetSwapped(failedIn);
         LOG.error("a step of {} rows failed; running it in parts", plan.entries.size(), cause);
         boolean any = split(plan.entries, copies);
         // A batch that was refused says nothing of the device.
@@ -101,7 +126,7 @@ final class StepRunner {
             if (entry.current()) {
                 left.add(entry);
             } else {
-                settlement.lose(entry);
+                Settlement.lose(entry);
             }
         }
         if (left.isEmpty()) {
@@ -128,7 +153,7 @@ final class StepRunner {
         ActiveRequest request = entry.sequence.request;
         Batch.Row row = entry.row;
         LOG.error("request {} failed: tokens [{}, {})", request.spec.id(), row.from(), row.to(), cause);
-        settlement.lose(entry);
+        Settlement.lose(entry);
         state.fail(request, "The model could not compute this request.");
     }
 
@@ -148,6 +173,8 @@ final class StepRunner {
             return false;
         } finally {
             state.cache.release(table);
+            // A block that was cached before may have been written over.
+            state.forgetSwapped(NONE);
         }
     }
 

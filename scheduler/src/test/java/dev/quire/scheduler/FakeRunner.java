@@ -1,9 +1,11 @@
 package dev.quire.scheduler;
 
 import dev.quire.kernels.KernelException;
+import dev.quire.kvcache.BlockSwaps;
 import dev.quire.model.Batch;
 import dev.quire.model.ModelRunner;
 import dev.quire.model.StepOutput;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -18,6 +20,10 @@ import org.jspecify.annotations.Nullable;
 final class FakeRunner implements ModelRunner {
     private final Limits limits;
     private final long[][] contents;
+    /** Of the host's blocks. */
+    private final long[][] stored;
+    /** Blocks swapped in so far. */
+    int swappedIn;
     /** Rows that make their batch fail. */
     Predicate<Batch.Row> poison = _ -> false;
     /** Rows that make their batch be refused. */
@@ -42,10 +48,15 @@ final class FakeRunner implements ModelRunner {
     FakeRunner(Limits limits) {
         this.limits = limits;
         contents = new long[limits.kvBlocks()][limits.blockTokens()];
+        stored = new long[limits.hostBlocks()][limits.blockTokens()];
     }
 
     static Limits limits(int maxTokens, int maxSequences, int kvBlocks) {
-        return new Limits(maxTokens, maxSequences, 4096, 64, 2 * maxSequences + 16, 1 << 20, kvBlocks, 4);
+        return limits(maxTokens, maxSequences, kvBlocks, 0);
+    }
+
+    static Limits limits(int maxTokens, int maxSequences, int kvBlocks, int hostBlocks) {
+        return new Limits(maxTokens, maxSequences, 4096, 64, 2 * maxSequences + 16, 1 << 20, kvBlocks, 4, hostBlocks);
     }
 
     @Override
@@ -63,6 +74,7 @@ final class FakeRunner implements ModelRunner {
         steps++;
         note(batch);
         onLaunch.accept(batch);
+        swap(batch);
         int[] copies = batch.copies();
         for (int i = 0; i < copies.length; i += 2) {
             contents[copies[i + 1]] = contents[copies[i]].clone();
@@ -81,12 +93,44 @@ final class FakeRunner implements ModelRunner {
         boolean fails = poisoned;
         return () -> {
             inFlight = false;
-            atAwait.run();
-            if (fails) {
-                throw new KernelException("fake", -5, "poisoned");
+            try {
+                atAwait.run();
+                if (fails) {
+                    throw new KernelException("fake", -5, "poisoned");
+                }
+            } catch (KernelException e) {
+                spoil(batch);
+                throw e;
             }
             return output;
         };
+    }
+
+    private void swap(Batch batch) {
+        int[] out = batch.swapsOut();
+        int[] in = batch.swapsIn();
+        require(out.length <= 2 * BlockSwaps.MOST && in.length <= 2 * BlockSwaps.MOST, "too many swaps");
+        Set<Integer> written = new HashSet<>();
+        for (int i = 0; i < out.length; i += 2) {
+            require(written.add(out[i + 1]), "two blocks to one of the host");
+            stored[out[i + 1]] = contents[out[i]].clone();
+        }
+        written.clear();
+        for (int i = 0; i < in.length; i += 2) {
+            require(written.add(in[i + 1]), "two blocks of the host to one");
+            contents[in[i + 1]] = stored[in[i]].clone();
+        }
+        swappedIn += in.length / 2;
+    }
+
+    /** What a failed batch has moved is not to be relied on. */
+    private void spoil(Batch batch) {
+        for (int i = 0; i < batch.swapsOut().length; i += 2) {
+            Arrays.fill(stored[batch.swapsOut()[i + 1]], -1);
+        }
+        for (int i = 0; i < batch.swapsIn().length; i += 2) {
+            Arrays.fill(contents[batch.swapsIn()[i + 1]], -1);
+        }
     }
 
     private void note(Batch batch) {

@@ -34,7 +34,7 @@ final class HandEngine {
         this(config, policy, limits, new ManualClock());
     }
 
-    private HandEngine(EngineConfig config, SchedulingPolicy policy, ModelRunner.Limits limits, ManualClock clock) {
+    HandEngine(EngineConfig config, SchedulingPolicy policy, ModelRunner.Limits limits, ManualClock clock) {
         this.clock = clock;
         runner = new FakeRunner(limits);
         engine = new Engine(

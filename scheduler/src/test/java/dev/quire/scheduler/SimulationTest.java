@@ -3,6 +3,7 @@ package dev.quire.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quire.kernels.KernelException;
+import dev.quire.model.ModelRunner;
 import dev.quire.model.sampling.SamplingParams;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -51,22 +52,26 @@ class SimulationTest {
 
     @ParameterizedTest
     @CsvSource({
-        "1, fcfs, 24, 8, true, 0, false",
-        "2, fcfs, 40, 8, true, 5, true",
-        "3, priority, 24, 8, true, 1, true",
-        "4, priority, 80, 4, true, 8, false",
-        "5, fcfs, 13, 8, false, 5, true",
-        "6, priority, 13, 8, false, 0, true",
-        "7, fcfs, 60, 3, true, 12, true",
-        "8, priority, 30, 16, true, 3, true",
-        "9, static, 60, 8, false, 0, true",
-        "10, dynamic, 40, 4, true, 0, true",
+        "1, fcfs, 24, 8, true, 0, false, 0",
+        "2, fcfs, 40, 8, true, 5, true, 0",
+        "3, priority, 24, 8, true, 1, true, 0",
+        "4, priority, 80, 4, true, 8, false, 0",
+        "5, fcfs, 13, 8, false, 5, true, 0",
+        "6, priority, 13, 8, false, 0, true, 0",
+        "7, fcfs, 60, 3, true, 12, true, 0",
+        "8, priority, 30, 16, true, 3, true, 0",
+        "9, static, 60, 8, false, 0, true, 0",
+        "10, dynamic, 40, 4, true, 0, true, 0",
+        "11, fcfs, 24, 8, true, 5, true, 40",
+        "12, priority, 30, 8, true, 0, false, 9",
+        "13, fcfs, 13, 8, true, 3, true, 200",
     })
     void everybodyGetsWhatTheyWouldGetAlone(
-            long seed, String policy, int blocks, int rows, boolean caching, int guesses, boolean faults) {
+            long seed, String policy, int blocks, int rows, boolean caching, int guesses, boolean faults, int hostBlocks) {
         random = new Random(seed);
         ManualClock clock = new ManualClock();
-        hand = new HandEngine(config(rows, caching, guesses), policy(policy, clock), blocks, clock);
+        ModelRunner.Limits limits = FakeRunner.limits(24, rows, blocks, hostBlocks);
+        hand = new HandEngine(config(rows, caching, guesses), policy(policy, clock), limits, clock);
         faulty = faults;
         injectFaults();
         int accepted = 0;
@@ -89,6 +94,7 @@ class SimulationTest {
         assertThat(hand.engine.facts().unfinished()).isZero();
         assertThat(hand.engine.facts().kvRepairs()).isZero();
         assertThat(preemptions()).isPositive();
+        assertThat(hand.runner.swappedIn > 1000).isEqualTo(hostBlocks > 0);
         assertThat(complete).isGreaterThan(answered / 3);
         assertThat(dropped).isPositive();
         assertThat(failed > dropped).isEqualTo(faults);
@@ -98,7 +104,7 @@ class SimulationTest {
                 .isGreaterThanOrEqualTo((guesses > 0 ? 100 : 0) + sum(EngineListener.StepStats::acceptedTokens));
         System.out.printf(
                 "seed %d: %d steps, %d requests, %d complete, %d failed, %d dropped, %d preemptions, oldest %d,"
-                        + " %d guessed, %d accepted%n",
+                        + " %d guessed, %d accepted, %d swapped in%n",
                 seed,
                 hand.runner.steps,
                 answered,
@@ -108,7 +114,8 @@ class SimulationTest {
                 preemptions(),
                 oldest,
                 sum(EngineListener.StepStats::guessedTokens),
-                sum(EngineListener.StepStats::acceptedTokens));
+                sum(EngineListener.StepStats::acceptedTokens),
+                hand.runner.swappedIn);
     }
 
     private static EngineConfig config(int rows, boolean caching, int guesses) {

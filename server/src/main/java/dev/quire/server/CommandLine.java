@@ -188,6 +188,20 @@ final class CommandLine {
         throw new IllegalArgumentException(name + " is " + value + "; allowed: above 0 and at most 1");
     }
 
+    /** Bytes of a number of GiB, which may have a fraction. */
+    long gibibytes(String name) {
+        String value = text(name);
+        try {
+            double gibibytes = Double.parseDouble(value.strip());
+            if (gibibytes >= 0 && gibibytes <= 1 << 20) {
+                return (long) (gibibytes * (1 << 30));
+            }
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException(name + " is '" + value + "'; allowed: a number of GiB, 0 or more", e);
+        }
+        throw new IllegalArgumentException(name + " is " + value + "; allowed: 0 to " + (1 << 20) + " GiB");
+    }
+
     /** A size as {@link Sizes#bytes} reads it. */
     long bytes(String name, long least, long most) {
         return within(name, sized(name, Sizes::bytes), least, most);

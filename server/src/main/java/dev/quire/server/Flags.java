@@ -67,6 +67,11 @@ public final class Flags {
                     "0",
                     "size of the KV cache, 512M style accepted (default: on a GPU what --gpu-memory-utilization leaves; else a share of the memory left, 40k tokens at most)"),
             Flag.one(
+                    "--kv-offloading-size",
+                    "GIB",
+                    "0",
+                    "GiB of host memory that keep what the KV cache has no room for, 0 = none (default: %s)"),
+            Flag.one(
                     "--gpu-memory-utilization",
                     "SHARE",
                     "0.9",
@@ -168,6 +173,7 @@ public final class Flags {
                 line.oneOf("--isa", "auto", "avx512_bf16", "avx512", "avx2", "scalar"),
                 line.integer("--threads", 0, 1024),
                 line.bytes("--kv-cache-memory-bytes", 0, Long.MAX_VALUE),
+                line.gibibytes("--kv-offloading-size"),
                 line.share("--gpu-memory-utilization"),
                 line.oneOf("--kv-cache-dtype", "auto", "bfloat16", "bf16", "int8", "fp8", "fp8_e4m3", "f32"),
                 blockTokens,

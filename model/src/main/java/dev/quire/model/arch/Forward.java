@@ -38,6 +38,7 @@ public final class Forward {
         this.cosSin = cosSin;
         this.highPrecision = highPrecision;
         this.shard = shard;
+        cache.swapBlocks().ifPresent(operations::add);
         operations.add(cache.copyBlocks());
     }
 

@@ -46,6 +46,10 @@ public final class EngineMeters implements EngineListener {
     private final Counter prefixHits;
     private final Counter formerPrefixQueries;
     private final Counter formerPrefixHits;
+    private final Counter hostQueries;
+    private final Counter hostHits;
+    private final Counter swappedOut;
+    private final Counter swappedIn;
     private final Counter promptTokens;
     private final Counter promptTokensCached;
     private final Counter promptTokensComputed;
@@ -102,6 +106,10 @@ public final class EngineMeters implements EngineListener {
         prefixHits = counter("vllm:prefix_cache_hits", "Prompt tokens found in the prefix cache");
         formerPrefixQueries = counter("vllm:gpu_prefix_cache_queries", "Former name of vllm:prefix_cache_queries");
         formerPrefixHits = counter("vllm:gpu_prefix_cache_hits", "Former name of vllm:prefix_cache_hits");
+        hostQueries = counter("vllm:external_prefix_cache_queries", "Prompt tokens looked up on the host");
+        hostHits = counter("vllm:external_prefix_cache_hits", "Prompt tokens found on the host");
+        swappedOut = counter("quire:kv_blocks_swapped_out", "KV cache blocks moved to the host");
+        swappedIn = counter("quire:kv_blocks_swapped_in", "KV cache blocks moved from the host");
         promptTokens = counter("vllm:prompt_tokens", "Prompt tokens of requests that got a token");
         promptTokensCached = counter("vllm:prompt_tokens_cached", "Of them, those that the prefix cache held");
         promptTokensComputed = bySource("local_compute");
@@ -217,7 +225,11 @@ public final class EngineMeters implements EngineListener {
             formerPrefixQueries.increment(step.queriedTokens());
             prefixHits.increment(step.cachedTokens());
             formerPrefixHits.increment(step.cachedTokens());
+            hostQueries.increment(step.hostQueriedTokens());
+            hostHits.increment(step.hostCachedTokens());
         }
+        swappedOut.increment(step.swappedOut());
+        swappedIn.increment(step.swappedIn());
     }
 
     @Override
