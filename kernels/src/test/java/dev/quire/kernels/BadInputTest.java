@@ -28,6 +28,8 @@ class BadInputTest {
         bad.put("regions", p -> new Op.CopyBlocks(p.cache.buffer(), 0, 64, 64));
         bad.put("regionBytes", p -> new Op.CopyBlocks(p.cache.buffer(), 3, 2048, 512));
         bad.put("blockBytes", p -> new Op.CopyBlocks(p.cache.buffer(), 1, 64, 0));
+        bad.put("hostBlocks is 0", p -> new Op.SwapBlocks(p.cache.buffer(), 2, 2048, 512, p.cache.buffer(), 0));
+        bad.put("hostBlocks is 5", p -> new Op.SwapBlocks(p.cache.buffer(), 2, 2048, 512, p.cache.buffer(), 5));
         bad.put("weight.cols", p -> new Op.Embed(p.qkv, p.embedding, 1));
         bad.put("scale", p -> new Op.Embed(p.x, p.embedding, Float.NaN));
         bad.put("out.cols", p -> new Op.RmsNorm(p.qkv, p.x, p.norm, 0, Rows.TOKENS));

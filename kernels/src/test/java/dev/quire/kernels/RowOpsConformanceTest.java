@@ -199,4 +199,35 @@ class RowOpsConformanceTest {
             assertThat(rig.read(cache)).isEqualTo(expected);
         }
     }
+
+    @ParameterizedTest
+    @MethodSource("devices")
+    void swapBlocksTakesBlocksOutBeforeOthersComeIn(Device device) throws Exception {
+        try (Rig rig = device.rig()) {
+            byte[] before = new byte[3 * 1000 + 40];
+            byte[] kept = new byte[4 * 3 * 96];
+            new Random(1).nextBytes(before);
+            new Random(2).nextBytes(kept);
+            Buffer cache = rig.buffer("cache", before);
+            Buffer host = rig.buffer("host", kept);
+            rig.run(
+                    List.of(new Op.SwapBlocks(cache, 3, 1000, 96, host, 4)),
+                    new Step.Limits(1, 1, 1, 1, 1, 1, 2),
+                    step -> {
+                        step.swapOut(4, 2);
+                        step.swapIn(2, 9);
+                        step.swapIn(3, 4);
+                    },
+                    step -> {});
+            byte[] onDevice = before.clone();
+            byte[] onHost = kept.clone();
+            for (int r = 0; r < 3; r++) {
+                System.arraycopy(before, r * 1000 + 4 * 96, onHost, (2 * 3 + r) * 96, 96);
+                System.arraycopy(before, r * 1000 + 4 * 96, onDevice, r * 1000 + 9 * 96, 96);
+                System.arraycopy(kept, (3 * 3 + r) * 96, onDevice, r * 1000 + 4 * 96, 96);
+            }
+            assertThat(rig.read(cache)).isEqualTo(onDevice);
+            assertThat(rig.read(host)).isEqualTo(onHost);
+        }
+    }
 }

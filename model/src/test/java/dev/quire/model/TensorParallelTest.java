@@ -23,7 +23,7 @@ class TensorParallelTest {
     private static final float BOUND = 1e-3f;
 
     private static LoadOptions options(String device, int threads, int ranks) {
-        return new LoadOptions(device, "auto", threads, 64 << 20, 0.9, "auto", 16, 0, 64, 8, false, ranks, null);
+        return new LoadOptions(device, "auto", threads, 64 << 20, 0, 0.9, "auto", 16, 0, 64, 8, false, ranks, null);
     }
 
     private static ModelLoader.LoadedRunner load(Path model, int ranks) {
