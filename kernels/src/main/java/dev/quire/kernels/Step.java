@@ -124,8 +124,24 @@ public final class Step implements AutoCloseable {
         struct.set(ValueLayout.JAVA_INT, 0, STRUCT_BYTES);
         struct.set(ValueLayout.JAVA_INT, 24, limits.blocksPerSequence);
         MemorySegment[] arrays = {
-            tokens, positions, slots, queryStart, blockTable, logitsRow, copies, swapsOut, swapsIn, samples,
-            biasToken, biasValue, countToken, countOutput, outToken, outLogprob, outTopToken, outTopLogprob
+            tokens,
+            positions,
+            slots,
+            queryStart,
+            blockTable,
+            logitsRow,
+            copies,
+            swapsOut,
+            swapsIn,
+            samples,
+            biasToken,
+            biasValue,
+            countToken,
+            countOutput,
+            outToken,
+            outLogprob,
+            outTopToken,
+            outTopLogprob
         };
         for (int i = 0; i < arrays.length; i++) {
             struct.set(ValueLayout.JAVA_LONG, ARRAYS + 8L * i, arrays[i].address());

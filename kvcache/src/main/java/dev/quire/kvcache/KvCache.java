@@ -23,6 +23,7 @@ public final class KvCache {
     private final BlockPool host;
     /** Of device blocks, and behind them of host blocks. */
     private final PrefixIndex index;
+
     private long queriedTokens;
     private long hitTokens;
     private long evictions;

@@ -52,8 +52,8 @@ class DefaultModelGoldenTest {
     }
 
     private static ModelLoader.LoadedRunner load(String device, String kvType, boolean highPrecision, int ranks) {
-        LoadOptions options =
-                new LoadOptions(device, "auto", 0, 64 << 20, 0, 0.9, kvType, 16, 256, 64, 4, highPrecision, ranks, null);
+        LoadOptions options = new LoadOptions(
+                device, "auto", 0, 64 << 20, 0, 0.9, kvType, 16, 256, 64, 4, highPrecision, ranks, null);
         return ModelLoader.loadRunner(DefaultModel.file(), options, Progress.NONE);
     }
 

@@ -54,16 +54,14 @@ class HostTierRunTest {
                     .await();
             assertThat(runner.logits(0)).isEqualTo(expected);
 
-            assertThatThrownBy(() -> launch(
-                            runner, other, new int[] {0, hostBlocks}, NOTHING, TestBlocks.of(0, 1, 5)))
+            assertThatThrownBy(() -> launch(runner, other, new int[] {0, hostBlocks}, NOTHING, TestBlocks.of(0, 1, 5)))
                     .hasMessageContaining("swap out names block " + hostBlocks + " of " + hostBlocks);
             assertThatThrownBy(() -> launch(runner, other, NOTHING, new int[] {-1, 0}, TestBlocks.of(0, 1, 5)))
                     .hasMessageContaining("swap in names block -1 of " + hostBlocks);
         }
     }
 
-    private static void launch(
-            DeviceRunner runner, int[] tokens, int[] out, int[] in, BlockTable table) {
+    private static void launch(DeviceRunner runner, int[] tokens, int[] out, int[] in, BlockTable table) {
         Batch.Row row = new Batch.Row(tokens, 0, tokens.length, table, List.of(), 0, 0, 0);
         runner.launch(new Batch(List.of(row), NOTHING, List.of(), out, in)).await();
     }

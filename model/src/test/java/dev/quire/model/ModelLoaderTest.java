@@ -23,7 +23,8 @@ class ModelLoaderTest {
     }
 
     private static LoadOptions options(long kvBytes, int maxModelLen, int sequences) {
-        return new LoadOptions("java", "auto", 1, kvBytes, 0, 0.9, "auto", 16, maxModelLen, 64, sequences, false, 1, null);
+        return new LoadOptions(
+                "java", "auto", 1, kvBytes, 0, 0.9, "auto", 16, maxModelLen, 64, sequences, false, 1, null);
     }
 
     /** The failure of a load; closing a device with live buffers fails too, and would be seen as suppressed. */

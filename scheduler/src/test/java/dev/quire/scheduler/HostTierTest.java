@@ -31,7 +31,9 @@ class HostTierTest {
 
         assertThat(cached(again)).isEqualTo(32);
         assertThat(hand.runner.swappedIn).isEqualTo(8);
-        assertThat(hand.steps.stream().mapToInt(EngineListener.StepStats::swappedIn).sum())
+        assertThat(hand.steps.stream()
+                        .mapToInt(EngineListener.StepStats::swappedIn)
+                        .sum())
                 .isEqualTo(8);
         assertThat(hand.steps.stream()
                         .mapToInt(EngineListener.StepStats::hostCachedTokens)

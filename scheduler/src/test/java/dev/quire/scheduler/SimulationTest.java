@@ -67,7 +67,14 @@ class SimulationTest {
         "13, fcfs, 13, 8, true, 3, true, 200",
     })
     void everybodyGetsWhatTheyWouldGetAlone(
-            long seed, String policy, int blocks, int rows, boolean caching, int guesses, boolean faults, int hostBlocks) {
+            long seed,
+            String policy,
+            int blocks,
+            int rows,
+            boolean caching,
+            int guesses,
+            boolean faults,
+            int hostBlocks) {
         random = new Random(seed);
         ManualClock clock = new ManualClock();
         ModelRunner.Limits limits = FakeRunner.limits(24, rows, blocks, hostBlocks);

@@ -16,7 +16,8 @@ final class Greeting {
         String url = "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + port;
         return running.served().name() + " (" + mebibytes(model.weightBytes()) + " of weights) on " + model.deviceLine()
                 + "\nKV cache: " + grouped(tokens) + " tokens in " + mebibytes(model.kvBytes()) + " (" + model.kvType()
-                + ")" + onHost(limits) + ", sequences of up to " + grouped(limits.maxModelLen()) + " tokens\nready after "
+                + ")" + onHost(limits) + ", sequences of up to " + grouped(limits.maxModelLen())
+                + " tokens\nready after "
                 + tenths(startNanos) + " s at " + url + "\n\n  curl " + url + """
                 /v1/chat/completions -H 'Content-Type: application/json' \\
                     -d '{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}'
