@@ -222,6 +222,8 @@ void odd_samples(Rig& rig) {
   check(rig.run(QR_OP_SAMPLE, 0, &op, step.view()) == QR_OK, "odd samples run");
   for (size_t i = 0; i < step.samples.size(); i++) check(step.out_token[i] >= 0 && step.out_token[i] < 300, "odd sample %d: %d", static_cast<int>(i), step.out_token[i]);
   for (size_t i = 1; i < 4; i++) check(step.out_token[i] == step.out_token[0], "a top_p of nothing leaves the best");
+}
+
 /// Out and in within one step, against what the layout of quire.h says.
 void swap_case(Rig& rig) {
   constexpr int kRegions = 3, kBlocks = 5, kHostBlocks = 4, kBytes = 48;
@@ -318,7 +320,6 @@ int main(int argc, char** argv) {
     draws_agree(rig, cpu, 128256, 24);
     sample_cases(250);
     odd_samples(rig);
-    sample_cases_of(rig, CpuLibrary(argv[1]));
     swap_case(rig);
     model_case(rig);
     refusals(rig);
