@@ -72,7 +72,8 @@ class CudaModelTest {
     @ParameterizedTest
     @MethodSource("modelsAndCodes")
     void logitsOfACacheOfCodesAreNearThoseOfAReferenceWithSuchACache(String name, String kvType) {
-        LoadOptions options = new LoadOptions("cuda", "auto", 2, 64 << 20, 0.9, kvType, 16, 0, 64, 8, false, 1, null);
+        LoadOptions options =
+                new LoadOptions("cuda", "auto", 2, 64 << 20, 0, 0.9, kvType, 16, 0, 64, 8, false, 1, null);
         try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(TinyModels.folder(name), options, Progress.NONE)) {
             assertThat(model.kvType()).isEqualTo(kvType);
             TokenRun run = new TokenRun(model.runner());

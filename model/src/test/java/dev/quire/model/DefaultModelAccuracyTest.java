@@ -34,8 +34,8 @@ class DefaultModelAccuracyTest {
                 }
             }
         }
-        System.out.println((highPrecision ? "high" : "default") + " precision, cache " + kvType + ", " + ranks + " ranks, "
-                + divergence);
+        System.out.println((highPrecision ? "high" : "default") + " precision, cache " + kvType + ", " + ranks
+                + " ranks, " + divergence);
         assertThat(divergence.positions()).isGreaterThanOrEqualTo(2000);
         return divergence;
     }

@@ -31,7 +31,8 @@ class TensorParallelTest {
     }
 
     static Stream<String> models() {
-        return TinyModels.names().stream().filter(name -> !name.contains("-fp8-") && !name.equals("mixtral") && !name.contains("-moe"));
+        return TinyModels.names().stream()
+                .filter(name -> !name.contains("-fp8-") && !name.equals("mixtral") && !name.contains("-moe"));
     }
 
     private static void assertLikeTheReference(String name, ModelLoader.LoadedRunner model) {

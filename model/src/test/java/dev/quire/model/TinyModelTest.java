@@ -50,8 +50,7 @@ class TinyModelTest {
     static Stream<Arguments> modelsAndCodes() {
         return TinyModels.namesWithCodes().stream()
                 .flatMap(name -> TestDevices.ALL.stream()
-                        .flatMap(device ->
-                                Stream.of("int8", "fp8").map(kvType -> Arguments.of(name, device, kvType))));
+                        .flatMap(device -> Stream.of("int8", "fp8").map(kvType -> Arguments.of(name, device, kvType))));
     }
 
     /** In units of the largest logit of a row. With fp8 queries and weights are bfloat16 on the CPU's library. */
