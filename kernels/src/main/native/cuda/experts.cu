@@ -62,11 +62,11 @@ __global__ void expert_choice_kernel(ExpertsArgs a, Sorted s) {
   for (int j = 0; j < a.chosen; j++) {
     uint64_t best = 0;
     for (int e = lane; e < a.experts; e += kWarpSize) {
-      const uint64_t key = choice_key(logit_key(logits[e]), e);
+      const uint64_t key = choice_key(logits[e], e);
       if (j == 0 || key < last) best = max(best, key);
     }
     last = warp_max(best);
-    const int id = static_cast<int>(~static_cast<uint32_t>(last));
+    const int id = token_of(last);
     if (j == 0) largest = logits[id];
     const float odds = expf(logits[id] - largest);
     total += odds;
