@@ -87,6 +87,12 @@ class FlagsTest {
     }
 
     @Test
+    void theHostTierIsCountedInGibibytes() {
+        assertThat(serve().load().kvOffloadBytes()).isZero();
+        assertThat(serve("--kv-offloading-size", "2.5").load().kvOffloadBytes()).isEqualTo(5L << 29);
+    }
+
+    @Test
     void aGpuTakesLargerStepsUnlessToldOtherwise() {
         assertThat(serve("--device", "cpu").load().maxSequences()).isEqualTo(128);
         assertThat(serve("--device", "cpu").load().maxBatchedTokens()).isEqualTo(2048);
@@ -121,6 +127,9 @@ class FlagsTest {
         "'--speculative-config={\"prompt_lookup_min\":3,\"prompt_lookup_max\":2}', 3 to 32",
         "--tensor-parallel-size=0, 1 to 64",
         "--batching=padded, continuous",
+        "--kv-offloading-size=-1, 0 to",
+        "--kv-offloading-size=8G, GiB",
+        "--kv-offloading-size=NaN, GiB",
         "--gpu-memory-utilization=0, at most 1",
         "--gpu-memory-utilization=90%, at most 1",
         "--gpu-memory-utilization=NaN, at most 1"
