@@ -48,16 +48,33 @@ std::vector<AttentionSpan> shortened(std::vector<AttentionSpan> spans) {
   return spans;
 }
 
-void attention_row(const std::string& name, const std::vector<AttentionSpan>& spans, int split, bool decode, bool verify) {
+/// Keys or values: random numbers, in codes with a scale of 1/64 behind those of each head of a block.
+void* random_cache(const AttentionScene& scene, int seed) {
+  const AttentionShape& h = scene.shape;
+  if (h.kv == KvKind::kBf16) return random_bf16(scene.cache_size(), 1, seed);
+  std::vector<uint8_t> bytes(static_cast<size_t>(scene.cache_bytes()));
+  std::mt19937 random(static_cast<uint32_t>(seed));
+  const size_t codes = static_cast<size_t>(h.block_tokens * h.dim), head = static_cast<size_t>(h.block_tokens * token_bytes(h.kv, h.dim));
+  const float scale = 1.0f / 64;
+  for (size_t at = 0; at < bytes.size(); at += 4) {
+    const uint32_t word = random() & 0xbfbfbfbfu;  // no code of NaN
+    memcpy(&bytes[at], at % head < codes ? static_cast<const void*>(&word) : &scale, 4);
+  }
+  return upload(bytes);
+}
+
+void attention_row(const std::string& name, const std::vector<AttentionSpan>& spans, int split, bool decode, bool verify,
+                   KvKind kv = KvKind::kBf16) {
   conformance::Random random(1);
-  const AttentionShape h = {sized(32, 8), sized(8, 2)};
+  AttentionShape h = {sized(32, 8), sized(8, 2)};
+  h.kv = kv;
   const AttentionScene scene(h, shortened(spans), sized(split, 64), 1 << 20, false, random);
-  const int64_t cache = scene.cache_size(), q_size = scene.query_size();
-  const int copies = decode && !kShim ? static_cast<int>(std::min<int64_t>(16, kPastCaches / (cache * 4) + 1)) : 1;
-  std::vector<bf16*> keys, values;
+  const int64_t q_size = scene.query_size();
+  const int copies = decode && !kShim ? static_cast<int>(std::min<int64_t>(16, kPastCaches / (scene.cache_bytes() * 2) + 1)) : 1;
+  std::vector<void*> keys, values;
   for (int i = 0; i < copies; i++) {
-    keys.push_back(random_bf16(cache, 1, 2 * i + 1));
-    values.push_back(random_bf16(cache, 1, 2 * i + 2));
+    keys.push_back(random_cache(scene, 2 * i + 1));
+    values.push_back(random_cache(scene, 2 * i + 2));
   }
   bf16 *q = random_bf16(q_size, 2, 99), *out = reserve<bf16>(q_size), *plain = reserve<bf16>(q_size);
   const AttentionArgs given = on_device(scene, q);
@@ -104,6 +121,9 @@ void attention_rows(bool full) {
   attention_row("decode 1 x 1k, splits of 256", decodes(1, 1024), 256, true, true);
   attention_row("decode 1 x 1k, splits of 128", decodes(1, 1024), 128, true, false);
   attention_row("decode 1 x 32k, splits of 512", decodes(1, 32768), 512, true, true);
+  attention_row("decode 32 x 4k, int8", decodes(32, 4096), 512, true, true, KvKind::kInt8);
+  attention_row("decode 32 x 4k, fp8", decodes(32, 4096), 512, true, true, KvKind::kFp8);
+  attention_row("prefill of 2k, int8", {{0, 2048, 2048}}, 512, false, true, KvKind::kInt8);
   std::vector<AttentionSpan> skewed;
   for (int i = 0; i < 64; i++) skewed.push_back({0, 1, i % 8 == 0 ? 8192 - 37 * i : 300 + 11 * i});
   attention_row("decode 64, an eighth at 8k", skewed, 512, true, true);
@@ -258,7 +278,7 @@ void elementwise_rows(bool full) {
     int32_t *d_position = upload(position), *d_slot = upload(slot);
     row_of_bytes("rope and cache" + suffix, time_us(copies, 9, [&](int i) {
                    must(rope_kv({at(qkv, i, qkv_cols), at(q, i, h.heads * h.dim), nullptr, nullptr, cos_sin, k, v, d_position, d_slot, tokens,
-                                 h.heads, h.kv_heads, h.dim, h.dim, 4, 0, 1e-5f},
+                                 h.heads, h.kv_heads, h.dim, h.dim, 4, 0, 1e-5f, KvKind::kBf16},
                                 stream()),
                         "rope");
                  }),

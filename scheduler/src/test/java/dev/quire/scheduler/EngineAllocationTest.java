@@ -20,7 +20,7 @@ class EngineAllocationTest {
     private static final int PROMPT = 5000;
 
     /** Of a step's statistics; the one object that a step leaves. */
-    private static final int STATISTICS = 96;
+    private static final int STATISTICS = 112;
 
     private static final ThreadMXBean THREADS = ManagementFactory.getPlatformMXBean(ThreadMXBean.class);
 
