@@ -71,13 +71,14 @@ fi
 
 ls "$root"/target/lib/quire-*.jar >/dev/null 2>&1 || die "no jars in target/lib; start ./quire once"
 rm -rf "$kit/lib" "$kit/models" "$kit/java"
-mkdir -p "$kit/lib/META-INF/native/linux-x86_64"
+mkdir -p "$kit/lib"
 cp "$root"/target/lib/*.jar "$kit/lib/"
-cp "$kit/bin/libquire_cuda.so" "$kit/lib/META-INF/native/linux-x86_64/"
 PATH=${JAVA_HOME:+$JAVA_HOME/bin:}$PATH sh "$root/docker/runtime.sh" "$kit/java" 2>/dev/null || die "no JDK with jlink; set JAVA_HOME"
 "$kit/java/bin/java" -cp "$kit/lib/*" dev.quire.server.Main serve --help >/dev/null 2>&1 || die "the server does not start in its runtime"
-tar -C "$kit" -cf - java | xz -6 -T0 >"$kit/java.tar.xz"
-rm -rf "$kit/java"
+for folder in java bin; do
+  tar -C "$kit" -cf - $folder | xz -6 -T0 >"$kit/$folder.tar.xz"
+  rm -rf "${kit:?}/$folder"
+done
 for model in "$root"/model/src/test/resources/tiny/*/; do
   python3 "$here/dummy_model.py" "$kit/models/$(basename "$model")" "$model"
 done

@@ -33,6 +33,7 @@ else
   requests=256 prompt=1000 output=1000
 fi
 build=${BUILD:-$out/build}
+programs=$kit/bin
 mkdir -p "$out" "$build"
 export QR_JSON="$out/table.json" QR_PREDICTIONS="$here/predictions.tsv"
 status=0
@@ -139,7 +140,10 @@ if [ -n "$dry" ]; then
   cp "$root/kernels/target/cuda-shim/libquire_cuda_shim.so" "$build/classes/META-INF/native/linux-x86_64/libquire_cuda.so" || status=1
   classes=$build/classes:$kit/lib/*
 else
-  if [ ! -x "$kit/bin/bench" ]; then
+  if [ -f "$kit/bin.tar.xz" ]; then
+    [ -x "$build/bin/bench" ] || tar -C "$build" -xJf "$kit/bin.tar.xz"
+    programs=$build/bin
+  elif [ ! -x "$programs/bench" ]; then
     arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
     [ "$arch" = 90 ] && arch=90a
     phase build 400 env NVCC="${NVCC:-nvcc}" ARCHS="$arch" sh "$here/prepare.sh" --native "$kit"
@@ -150,19 +154,21 @@ else
   export QR_CUBLASLT="${QR_CUBLASLT:-libcublasLt.so.13}"
   phase card 10 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm --format=csv,noheader
   if wants quick full kernels; then
-    phase cases 60 "$kit/bin/cases"
-    phase library 60 "$kit/bin/library" "$kit/bin/libquire_cpu.so"
+    phase cases 60 "$programs/cases"
+    phase library 60 "$programs/library" "$programs/libquire_cpu.so"
   fi
-  if wants quick full kernels model; then phase bench 180 "$kit/bin/bench" "$mode"; fi
+  if wants quick full kernels model; then phase bench 180 "$programs/bench" "$mode"; fi
   if wants full; then
     if command -v compute-sanitizer >/dev/null 2>&1; then
-      phase memcheck 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$kit/bin/cases" attention gemm
-      phase racecheck 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$kit/bin/cases" attention
+      phase memcheck 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$programs/cases" attention gemm
+      phase racecheck 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$programs/cases" attention
     else
       echo "== memcheck, racecheck: not run; there is no compute-sanitizer here"
     fi
   fi
-  java=java classes=$kit/lib/*
+  mkdir -p "$build/classes/META-INF/native/linux-x86_64"
+  cp "$programs/libquire_cuda.so" "$build/classes/META-INF/native/linux-x86_64/" || status=1
+  java=java classes=$build/classes:$kit/lib/*
   if [ -f "$kit/java.tar.xz" ]; then
     [ -x "$build/java/bin/java" ] || tar -C "$build" -xJf "$kit/java.tar.xz"
     java=$build/java/bin/java
