@@ -71,7 +71,6 @@ linked=
 for name in check error format machine pack threads; do linked="$linked cpu/$name.o"; done
 for source in *.cu host/*.cu; do linked="$linked $(basename "$source" .cu).o"; done
 cd "$objects"
-linked="$linked $(ls cpu/kernels_*.o | tr '\n' ' ')"
 if [ -n "$shim" ]; then
   # shellcheck disable=SC2086
   $link -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/../cpu/exports.map" -Wl,-z,defs \
