@@ -1,10 +1,11 @@
 #include "cublaslt.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #ifdef QR_SHIM
 #include "shim/runtime_shim.h"
+#else
+#include "host/bind.h"
 #endif
 
 namespace quire::cuda {
@@ -15,14 +16,6 @@ constexpr int kMostAlgorithms = 8;
 /// What the heuristics take for granted.
 constexpr uint64_t kAlign = 256;
 enum : int { kFloat = 0, kBf16 = 14, kComputeFloat = 68, kTransposeA = 3, kMaxWorkspace = 1 };
-
-#ifndef QR_SHIM
-template <class F>
-bool bind_one(void* library, F& function, const char* name) {
-  function = reinterpret_cast<F>(dlsym(library, name));
-  return function != nullptr;
-}
-#endif
 
 bool aligned(const void* address) { return reinterpret_cast<uint64_t>(address) % kAlign == 0; }
 
@@ -35,14 +28,14 @@ CublasLt::CublasLt() {}
 #else
 
 bool CublasLt::bind(void* library) {
-  return bind_one(library, create_, "cublasLtCreate") && bind_one(library, matmul_, "cublasLtMatmul") &&
-         bind_one(library, desc_create_, "cublasLtMatmulDescCreate") &&
-         bind_one(library, desc_set_, "cublasLtMatmulDescSetAttribute") &&
-         bind_one(library, layout_create_, "cublasLtMatrixLayoutCreate") &&
-         bind_one(library, preference_create_, "cublasLtMatmulPreferenceCreate") &&
-         bind_one(library, preference_set_, "cublasLtMatmulPreferenceSetAttribute") &&
-         bind_one(library, preference_destroy_, "cublasLtMatmulPreferenceDestroy") &&
-         bind_one(library, heuristic_, "cublasLtMatmulAlgoGetHeuristic");
+  return bind_function(library, create_, "cublasLtCreate") && bind_function(library, matmul_, "cublasLtMatmul") &&
+         bind_function(library, desc_create_, "cublasLtMatmulDescCreate") &&
+         bind_function(library, desc_set_, "cublasLtMatmulDescSetAttribute") &&
+         bind_function(library, layout_create_, "cublasLtMatrixLayoutCreate") &&
+         bind_function(library, preference_create_, "cublasLtMatmulPreferenceCreate") &&
+         bind_function(library, preference_set_, "cublasLtMatmulPreferenceSetAttribute") &&
+         bind_function(library, preference_destroy_, "cublasLtMatmulPreferenceDestroy") &&
+         bind_function(library, heuristic_, "cublasLtMatmulAlgoGetHeuristic");
 }
 
 CublasLt::CublasLt() {

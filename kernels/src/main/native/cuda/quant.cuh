@@ -49,8 +49,9 @@ struct QuantTile<WeightFormat::kInt4> {
   }
 };
 
-template <>
-struct QuantTile<WeightFormat::kInt8> {
+/// A tile of a code a byte; Pair::operand(v) makes an operand of the codes in bytes 0 and 2 of v.
+template <class Pair>
+struct ByteTile {
   static constexpr int kBytes = tile_bytes(WeightFormat::kInt8);
   static constexpr float kOffset = 0;
   uint4 quants[2];
@@ -70,11 +71,7 @@ struct QuantTile<WeightFormat::kInt8> {
     const uint4& q = quants[group];
     const uint32_t words[4] = {q.x, q.y, q.z, q.w};
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-      // The low 7 bits are the mantissa of 128 + them; the sign bit makes the number taken away 256 instead of 128.
-      const uint32_t v = words[2 * step + i / 2] >> (8 * (i % 2));
-      a[i] = fma_bf16x2((v & 0x007f007fu) | 0x43004300u, kOnes, (v & 0x00800080u) | 0xc300c300u);
-    }
+    for (int i = 0; i < 4; i++) a[i] = Pair::operand(words[2 * step + i / 2] >> (8 * (i % 2)));
   }
   __device__ __forceinline__ float2 factor(int group, int half) const {
     const uint32_t word = half == 0 ? factors.x : factors.y;
@@ -82,20 +79,26 @@ struct QuantTile<WeightFormat::kInt8> {
   }
 };
 
-template <>
-struct QuantTile<WeightFormat::kFloat8> : QuantTile<WeightFormat::kInt8> {
-  /// Operands hold the number divided by kFloat8Unit. Code and bf16 differ in the exponent's width alone, subnormal
-  /// numbers too: the code's 7 bits moved to bf16's place are 2^-120 times the number. The codes of NaN read as 480.
-  __device__ __forceinline__ void operands(uint32_t a[4], int group, int step) const {
-    const uint4& q = quants[group];
-    const uint32_t words[4] = {q.x, q.y, q.z, q.w};
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const uint32_t v = words[2 * step + i / 2] >> (8 * (i % 2));
-      a[i] = fma_bf16x2((v & 0x007f007fu) << 4 | (v & 0x00800080u) << 8, kTwoTo108, 0);
-    }
+struct Int8Pair {
+  /// The low 7 bits are the mantissa of 128 + them; the sign bit makes the number taken away 256 instead of 128.
+  static __device__ __forceinline__ uint32_t operand(uint32_t v) {
+    return fma_bf16x2((v & 0x007f007fu) | 0x43004300u, kOnes, (v & 0x00800080u) | 0xc300c300u);
   }
 };
+
+struct Float8Pair {
+  /// The number divided by kFloat8Unit. Code and bf16 differ in the exponent's width alone, subnormal numbers too: the
+  /// code's 7 bits moved to bf16's place are 2^-120 times the number. The codes of NaN read as 480.
+  static __device__ __forceinline__ uint32_t operand(uint32_t v) {
+    return fma_bf16x2((v & 0x007f007fu) << 4 | (v & 0x00800080u) << 8, kTwoTo108, 0);
+  }
+};
+
+template <>
+struct QuantTile<WeightFormat::kInt8> : ByteTile<Int8Pair> {};
+
+template <>
+struct QuantTile<WeightFormat::kFloat8> : ByteTile<Float8Pair> {};
 
 /// The weights of a pair of codes.
 template <WeightFormat kFormat>

@@ -1,21 +1,16 @@
 #include "group.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #include <numeric>
+
+#include "bind.h"
 
 namespace quire::cuda {
 namespace {
 
 /// Of nccl.h: ncclFloat32, ncclBfloat16, ncclSum.
 enum : int { kFloat = 7, kBf16 = 9, kSum = 0 };
-
-template <class F>
-bool bind_one(void* library, F& function, const char* name) {
-  function = reinterpret_cast<F>(dlsym(library, name));
-  return function != nullptr;
-}
 
 /// In the shim, what stands on the stream is done before a library that knows nothing of it goes on.
 void before_collective() {
@@ -27,9 +22,9 @@ void before_collective() {
 }  // namespace
 
 bool RankGroup::bind(void* library) {
-  return bind_one(library, init_all_, "ncclCommInitAll") && bind_one(library, all_reduce_, "ncclAllReduce") &&
-         bind_one(library, all_gather_, "ncclAllGather") && bind_one(library, abort_, "ncclCommAbort") &&
-         bind_one(library, error_string_, "ncclGetErrorString");
+  return bind_function(library, init_all_, "ncclCommInitAll") && bind_function(library, all_reduce_, "ncclAllReduce") &&
+         bind_function(library, all_gather_, "ncclAllGather") && bind_function(library, abort_, "ncclCommAbort") &&
+         bind_function(library, error_string_, "ncclGetErrorString");
 }
 
 int RankGroup::open(int ranks) {

@@ -1,6 +1,17 @@
 #include "memory.h"
 
 namespace quire::cuda {
+namespace {
+
+/// Forgets a piece of this very size; false when there is none.
+bool take_out(std::map<uint64_t, uint64_t>& pieces, uint64_t address, uint64_t bytes) {
+  const auto piece = pieces.find(address);
+  if (piece == pieces.end() || piece->second != bytes) return false;
+  pieces.erase(piece);
+  return true;
+}
+
+}  // namespace
 
 Memory::~Memory() {
   for (const auto& [address, bytes] : pieces_) cudaFree(reinterpret_cast<void*>(address));
@@ -41,18 +52,14 @@ int Memory::allocate_host(uint64_t bytes, uint64_t* out) {
 }
 
 bool Memory::release_host(uint64_t address, uint64_t bytes) {
-  const auto piece = host_.find(address);
-  if (piece == host_.end() || piece->second != bytes) return false;
+  if (!take_out(host_, address, bytes)) return false;
   cudaFreeHost(reinterpret_cast<void*>(address));
-  host_.erase(piece);
   return true;
 }
 
 bool Memory::release(uint64_t address, uint64_t bytes) {
-  const auto piece = pieces_.find(address);
-  if (piece == pieces_.end() || piece->second != bytes) return false;
+  if (!take_out(pieces_, address, bytes)) return false;
   cudaFree(reinterpret_cast<void*>(address));
-  pieces_.erase(piece);
   return true;
 }
 
