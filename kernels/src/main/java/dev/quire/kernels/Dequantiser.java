@@ -32,22 +32,26 @@ final class Dequantiser {
                 case Q4_K -> q4k(bytes, at, out, e);
                 case Q5_K -> q5k(bytes, at, out, e);
                 case Q6_K -> q6k(bytes, at, out, e);
-                case F8_E4M3 -> e4m3(bytes, at, out, e);
+                case F8_E4M3 -> f8(bytes, at, out, e);
             }
         }
     }
 
-    /** A float scale, then 32 codes: a sign, four bits of exponent with bias 7, three of mantissa; no infinities. */
-    private static void e4m3(byte[] b, int at, float[] out, int e) {
+    /** A float scale, then 32 codes. */
+    private static void f8(byte[] b, int at, float[] out, int e) {
         float scale = Float.intBitsToFloat((int) INTS.get(b, at));
         for (int j = 0; j < 32; j++) {
-            int code = b[at + 4 + j];
-            int exponent = code >>> 3 & 15;
-            int mantissa = code & 7;
-            float magnitude = exponent == 0 ? mantissa * 0x1p-9f : Math.scalb(8f + mantissa, exponent - 10);
-            magnitude = (code & 127) == 127 ? Float.NaN : magnitude;
-            out[e + j] = scale * (code < 0 ? -magnitude : magnitude);
+            out[e + j] = scale * e4m3(b[at + 4 + j]);
         }
+    }
+
+    /** A sign, four bits of exponent with bias 7, three of mantissa; no infinities, NaN where all but the sign are set. */
+    static float e4m3(byte code) {
+        int exponent = code >>> 3 & 15;
+        int mantissa = code & 7;
+        float magnitude = exponent == 0 ? mantissa * 0x1p-9f : Math.scalb(8f + mantissa, exponent - 10);
+        magnitude = (code & 127) == 127 ? Float.NaN : magnitude;
+        return code < 0 ? -magnitude : magnitude;
     }
 
     private static float half(byte[] bytes, int at) {

@@ -47,7 +47,7 @@ final class JavaCache {
                 case F32 -> memory.get(FLOAT, at);
                 case BF16 -> Float.intBitsToFloat(memory.get(HALF, at) << 16);
                 case INT8 -> memory.get(BYTE, at) * scale;
-                case FP8 -> e4m3(memory.get(BYTE, at)) * scale;
+                case FP8 -> Dequantiser.e4m3(memory.get(BYTE, at)) * scale;
             };
         }
     }
@@ -100,12 +100,5 @@ final class JavaCache {
         long steps = (long) Math.rint(Math.scalb(magnitude, 3 - exponent)); // 8 to 16, less if subnormal
         long code = steps + (exponent + 6L) * 8;
         return (byte) (value < 0 ? code | 0x80 : code);
-    }
-
-    private static float e4m3(byte code) {
-        int exponent = code >> 3 & 15;
-        int mantissa = code & 7;
-        float magnitude = exponent == 0 ? Math.scalb((float) mantissa, -9) : Math.scalb(8f + mantissa, exponent - 10);
-        return code < 0 ? -magnitude : magnitude;
     }
 }

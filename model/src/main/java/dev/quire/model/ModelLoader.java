@@ -177,7 +177,7 @@ public final class ModelLoader {
                 Backends.openGroup(options.device(), options.isa(), options.threads(), options.tensorParallel()));
         requireMemory(source, devices.size(), available(devices));
         ModelRunner.Limits smallest = limits(config, maxModelLen, new KvConfig(1, options.blockTokens()));
-        List<RankModel> ranks = loadRanks(config, source, devices, smallest);
+        List<RankModel> ranks = loadRanks(config, share, source, devices, smallest);
         boolean exact =
                 devices.rank(0).keepsFloat32() && (ranks.getFirst().weights().allFloat32() || options.highPrecision());
         Op.KvType type = KvSizing.type(options.kvType(), exact);
@@ -208,9 +208,12 @@ public final class ModelLoader {
 
     /** Loads the weights of all ranks, of several side by side; the first tells how far they are. */
     private List<RankModel> loadRanks(
-            ModelConfig config, WeightSource source, DeviceGroup devices, ModelRunner.Limits limits) {
+            ModelConfig config,
+            ModelConfig share,
+            WeightSource source,
+            DeviceGroup devices,
+            ModelRunner.Limits limits) {
         long total = Math.max(1, source.bytes());
-        ModelConfig share = config.share(devices.size());
         List<Callable<RankModel>> loads = new ArrayList<>();
         for (int r = 0; r < devices.size(); r++) {
             Shard shard = new Shard(r, devices.size());

@@ -10,8 +10,6 @@ import dev.quire.model.weights.WeightTensor;
 import dev.quire.model.weights.WeightsException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -28,11 +26,6 @@ import org.jspecify.annotations.Nullable;
  * output head shares the embedding. Owns the device memory; used by one thread.
  */
 public final class Weights implements AutoCloseable {
-    private static final ValueLayout.OfShort SHORT =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfFloat FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
     private final Backend backend;
     private final WeightSource source;
     private final LongConsumer bytesRead;
@@ -287,19 +280,13 @@ public final class Weights implements AutoCloseable {
     }
 
     private void floats(WeightTensor tensor, int from, int n, float[] to, int at) {
-        MemorySegment data = tensor.data();
-        for (int i = 0; i < n; i++) {
-            long element = (long) from + i;
-            to[at + i] = switch (tensor.type()) {
-                case F32 -> data.get(FLOAT, 4 * element);
-                case F16 -> Float.float16ToFloat(data.get(SHORT, 2 * element));
-                case BF16 -> Float.intBitsToFloat(data.get(SHORT, 2 * element) << 16);
-                default ->
-                    throw new WeightsException(
-                            source.path(),
-                            "tensor " + tensor.name() + " is a vector of type " + tensor.type()
-                                    + ", supported are F32, F16, BF16");
-            };
+        try {
+            for (int i = 0; i < n; i++) {
+                to[at + i] = tensor.number((long) from + i);
+            }
+        } catch (IllegalArgumentException e) {
+            throw new WeightsException(
+                    source.path(), -1, "tensor " + tensor.name() + " is a vector " + e.getMessage(), e);
         }
     }
 

@@ -22,8 +22,6 @@ record Float8Tensor(String name, long[] shape, MemorySegment codes) {
 
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfShort SHORT =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /**
      * The matrix as {@link DType#F8_E4M3}, scales among the codes, in the arena's memory.
@@ -76,12 +74,7 @@ record Float8Tensor(String name, long[] shape, MemorySegment codes) {
     private static float[] values(WeightTensor scale) {
         float[] values = new float[Math.toIntExact(scale.elements())];
         for (int i = 0; i < values.length; i++) {
-            values[i] = switch (scale.type()) {
-                case F32 -> scale.data().get(FLOAT, 4L * i);
-                case F16 -> Float.float16ToFloat(scale.data().get(SHORT, 2L * i));
-                case BF16 -> Float.intBitsToFloat(scale.data().get(SHORT, 2L * i) << 16);
-                default -> throw new IllegalArgumentException("its scales are of type " + scale.type());
-            };
+            values[i] = scale.number(i);
             if (!(Math.abs(values[i]) <= LARGEST_SCALE)) {
                 throw new IllegalArgumentException(
                         "a scale is " + values[i] + ", supported are at most " + LARGEST_SCALE);
