@@ -61,8 +61,8 @@ class CudaModelTest {
             TokenRun run = new TokenRun(model.runner());
             float worst = 0;
             for (TinyModels.Case c : TinyModels.cases(name)) {
-                worst = Math.max(worst, distance(run.logits(c.prompt(), 64, 0), c.logits()));
-                worst = Math.max(worst, distance(run.logits(c.prompt(), 5, 8), c.logits()));
+                worst = Math.max(worst, Logits.relativeDistance(run.logits(c.prompt(), 64, 0), c.logits()));
+                worst = Math.max(worst, Logits.relativeDistance(run.logits(c.prompt(), 5, 8), c.logits()));
             }
             System.out.println(name + " on " + ranks + " cuda: largest error of a logit " + worst);
             assertThat(worst).isLessThanOrEqualTo(BOUND);
@@ -84,8 +84,8 @@ class CudaModelTest {
             TokenRun run = new TokenRun(model.runner());
             int[] prompt = TinyModels.cases(name).getLast().prompt();
             List<float[]> expected = TinyModels.logitsOfCodes(name, kvType);
-            float worst = distance(run.logits(prompt, 64, 0), expected);
-            worst = Math.max(worst, distance(run.logits(prompt, 5, 8), expected));
+            float worst = Logits.relativeDistance(run.logits(prompt, 64, 0), expected);
+            worst = Math.max(worst, Logits.relativeDistance(run.logits(prompt, 5, 8), expected));
             System.out.println(name + " on cuda, " + kvType + ": largest error of a logit " + worst);
             assertThat(worst).isLessThanOrEqualTo(3 * BOUND); // some codes are others than the reference's
         }
@@ -152,21 +152,5 @@ class CudaModelTest {
             best = Math.max(best, logit);
         }
         return (best - logits[token]) / best;
-    }
-
-    private static float distance(List<float[]> seen, List<float[]> expected) {
-        assertThat(seen).hasSameSizeAs(expected);
-        float worst = 0;
-        for (int p = 0; p < seen.size(); p++) {
-            float largest = 0;
-            for (float logit : expected.get(p)) {
-                largest = Math.max(largest, Math.abs(logit));
-            }
-            for (int i = 0; i < expected.get(p).length; i++) {
-                float error = Math.abs(seen.get(p)[i] - expected.get(p)[i]) / largest;
-                worst = error <= worst ? worst : error; // NaN wins
-            }
-        }
-        return worst;
     }
 }

@@ -38,21 +38,10 @@ class TensorParallelTest {
     private static void assertLikeTheReference(String name, ModelLoader.LoadedRunner model) {
         TokenRun run = new TokenRun(model.runner());
         for (TinyModels.Case c : TinyModels.cases(name)) {
-            assertThat(distance(run.logits(c.prompt(), 64, 0), c.logits())).isLessThanOrEqualTo(BOUND);
+            assertThat(Logits.distance(run.logits(c.prompt(), 64, 0), c.logits()))
+                    .isLessThanOrEqualTo(BOUND);
             assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
         }
-    }
-
-    private static float distance(List<float[]> seen, List<float[]> expected) {
-        assertThat(seen).hasSameSizeAs(expected);
-        float worst = 0;
-        for (int p = 0; p < seen.size(); p++) {
-            for (int i = 0; i < expected.get(p).length; i++) {
-                float error = Math.abs(seen.get(p)[i] - expected.get(p)[i]);
-                worst = error <= worst ? worst : error; // NaN wins
-            }
-        }
-        return worst;
     }
 
     @ParameterizedTest
@@ -76,7 +65,8 @@ class TensorParallelTest {
         try (ModelLoader.LoadedRunner model = load(TinyModels.folder(name), 2)) {
             TokenRun run = new TokenRun(model.runner());
             for (TinyModels.Case c : TinyModels.cases(name)) {
-                assertThat(distance(run.logits(c.prompt(), 64, 0), c.logits())).isLessThanOrEqualTo(0.2f);
+                assertThat(Logits.distance(run.logits(c.prompt(), 64, 0), c.logits()))
+                        .isLessThanOrEqualTo(0.2f);
             }
         }
     }
@@ -106,7 +96,7 @@ class TensorParallelTest {
                 ModelLoader.LoadedRunner split = load(odd, 4)) {
             List<float[]> expected = new TokenRun(whole.runner()).logits(text, 64, 0);
             assertThat(expected.getFirst()).hasSize(101);
-            assertThat(distance(new TokenRun(split.runner()).logits(text, 64, 0), expected))
+            assertThat(Logits.distance(new TokenRun(split.runner()).logits(text, 64, 0), expected))
                     .isLessThan(BOUND);
         }
     }

@@ -37,7 +37,7 @@ class TinyModelTest {
             TokenRun run = new TokenRun(model.runner());
             float worst = 0;
             for (TinyModels.Case c : TinyModels.cases(name)) {
-                worst = Math.max(worst, distance(run.logits(c.prompt(), 64, 0), c.logits()));
+                worst = Math.max(worst, Logits.distance(run.logits(c.prompt(), 64, 0), c.logits()));
                 if (!float8) { // whose errors are larger than what lies between the best two tokens
                     assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
                 }
@@ -64,38 +64,13 @@ class TinyModelTest {
             TinyModels.Case longest = TinyModels.cases(name).getLast();
             List<float[]> whole = run.logits(longest.prompt(), 64, 0);
             assertThat(run.logits(longest.prompt(), 5, 4)).containsExactlyElementsOf(whole);
-            float error = relativeDistance(whole, TinyModels.logitsOfCodes(name, kvType));
-            float apart = relativeDistance(whole, longest.logits());
+            float error = Logits.relativeDistance(whole, TinyModels.logitsOfCodes(name, kvType));
+            float apart = Logits.relativeDistance(whole, longest.logits());
             System.out.println(name + " on " + device + ", " + kvType + ": largest error of a logit " + error + ", "
                     + apart + " from a float32 cache");
             float bound = kvType.equals("int8") ? 0.01f : 0.1f;
             assertThat(error).isLessThanOrEqualTo(device.name().equals("java") ? 1e-4f : bound);
         }
-    }
-
-    private static float relativeDistance(List<float[]> seen, List<float[]> expected) {
-        float worst = 0;
-        for (int p = 0; p < seen.size(); p++) {
-            float largest = 0;
-            for (float logit : expected.get(p)) {
-                largest = Math.max(largest, Math.abs(logit));
-            }
-            float error = distance(List.of(seen.get(p)), List.of(expected.get(p))) / largest;
-            worst = error <= worst ? worst : error; // NaN wins
-        }
-        return worst;
-    }
-
-    private static float distance(List<float[]> seen, List<float[]> expected) {
-        assertThat(seen).hasSameSizeAs(expected);
-        float worst = 0;
-        for (int p = 0; p < seen.size(); p++) {
-            for (int i = 0; i < expected.get(p).length; i++) {
-                float error = Math.abs(seen.get(p)[i] - expected.get(p)[i]);
-                worst = error <= worst ? worst : error; // NaN wins
-            }
-        }
-        return worst;
     }
 
     @ParameterizedTest
@@ -139,7 +114,8 @@ class TinyModelTest {
         try (ModelLoader.LoadedRunner model = ModelLoader.loadRunner(file, options, Progress.NONE)) {
             TokenRun run = new TokenRun(model.runner());
             for (TinyModels.Case c : TinyModels.cases(name)) {
-                assertThat(distance(run.logits(c.prompt(), 64, 0), c.logits())).isLessThanOrEqualTo(1e-3f);
+                assertThat(Logits.distance(run.logits(c.prompt(), 64, 0), c.logits()))
+                        .isLessThanOrEqualTo(1e-3f);
                 assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
             }
         }
