@@ -1,8 +1,8 @@
 #!/bin/sh
 # Checks the CUDA kernels and the server on a machine with a GPU, and measures them beside their predictions:
-#   run.sh [quick|full|kernels|model|serve|peer] [--dry]
+#   run.sh [quick|full|cases|kernels|model|tiny|serve|peer] [--dry]
 # quick: cases, library, tiny models served, part of the kernel table, the model's steps. full: all rows, the sanitizers,
-# the served workload and the peers. kernels, model, serve, peer: that part alone. What it runs is what prepare.sh made; a
+# the served workload and the peers. cases, kernels, model, tiny, serve, peer: that part alone. What it runs is what prepare.sh made; a
 # machine with nvcc and no kit makes the programs itself. serve and peer take the model folder $QUIRE_GPU_MODEL, else
 # make one of Llama 3 8B's shape (16 GB, in $BUILD). --dry, on the CPU: the cases, every row of the table at small sizes
 # and the server over the shim, the peers' client, and the kit itself. Results go to $OUT (default: a folder under /tmp)
@@ -16,9 +16,9 @@ mode=quick
 dry=
 for argument; do
   case $argument in
-  quick | full | kernels | model | serve | peer) mode=$argument ;;
+  quick | full | cases | kernels | model | tiny | serve | peer) mode=$argument ;;
   --dry) dry=yes ;;
-  *) echo "usage: run.sh [quick|full|kernels|model|serve|peer] [--dry]" >&2; exit 2 ;;
+  *) echo "usage: run.sh [quick|full|cases|kernels|model|tiny|serve|peer] [--dry]" >&2; exit 2 ;;
   esac
 done
 
@@ -153,7 +153,7 @@ else
   done
   export QR_CUBLASLT="${QR_CUBLASLT:-libcublasLt.so.13}"
   phase card 10 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm --format=csv,noheader
-  if wants quick full kernels; then
+  if wants quick full cases kernels; then
     phase cases 60 "$programs/cases"
     phase library 60 "$programs/library" "$programs/libquire_cpu.so"
   fi
@@ -175,9 +175,9 @@ else
   fi
 fi
 java_options="--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow -Xmx2g -XX:+UseSerialGC"
-if wants quick full serve peer; then
+if wants quick full tiny serve peer; then
   if ls "$kit"/lib/quire-*.jar >/dev/null 2>&1; then
-    if wants quick full; then serve_tiny; fi
+    if wants quick full tiny; then serve_tiny; fi
     if wants full serve peer; then
       served_model
       serve_load

@@ -153,7 +153,7 @@ QR_EXPORT int qr_device_info(qr_dev dev, QrDeviceInfo* out) {
   }
   out->threads = device->pool.threads();
   out->isa = device->isa;
-  out->reserved = 0;
+  out->queue = 1;
   out->free_bytes = 0;
   out->memory_bytes = quire::host_memory_bytes();
   quire::processor_name(out->name, sizeof out->name);
@@ -278,5 +278,6 @@ QR_EXPORT int qr_wait(qr_dev dev) {
   if (!device->running) return fail(QR_INVALID, "qr_wait: nothing was submitted");
   device->pool.wait();
   device->running = false;
+  if (device->step->out_nanos != nullptr) *device->step->out_nanos = device->pool.nanos();
   return quire::whole(*device);
 }

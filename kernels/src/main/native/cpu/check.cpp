@@ -14,13 +14,13 @@ int check_counts(const QrStep& s) {
     return fail(QR_INVALID, "step: size is %d, expected %d", s.size, static_cast<int>(sizeof(QrStep)));
   }
   if (s.n_tokens < 0 || s.n_seqs < 0 || s.n_logits < 0 || s.n_samples < 0 || s.n_copies < 0 ||
-      s.table_stride < 0 || s.n_swaps_out < 0 || s.n_swaps_in < 0) {
+      s.table_stride < 0 || s.n_swaps_out < 0 || s.n_swaps_in < 0 || s.n_carried < 0) {
     return fail(QR_INVALID, "step: negative count");
   }
   const bool arrays =
       (s.n_tokens == 0 || (s.token && s.position && s.slot)) &&
       (s.n_seqs == 0 || (s.query_start && s.block_table)) && (s.n_logits == 0 || s.logits_row) &&
-      (s.n_copies == 0 || s.copies) &&
+      (s.n_copies == 0 || s.copies) && (s.n_carried == 0 || s.carry) &&
       (s.n_swaps_out == 0 || s.swaps_out) && (s.n_swaps_in == 0 || s.swaps_in) &&
       (s.n_samples == 0 ||
        (s.samples && s.out_token && s.out_logprob && s.out_top_token && s.out_top_logprob));
@@ -211,6 +211,15 @@ int check_swaps(int index, const QrSwapBlocks& a, const QrStep& s) {
   };
   const int status = within(s.swaps_out, s.n_swaps_out, device_blocks, a.host_blocks);
   return status == QR_OK ? within(s.swaps_in, s.n_swaps_in, a.host_blocks, device_blocks) : status;
+}
+
+int check_carry(const QrStep& s, int32_t drawn) {
+  for (int32_t t = 0; t < s.n_tokens && s.n_carried > 0; t++) {
+    if (s.carry[t] < -1 || s.carry[t] >= drawn) {
+      return fail(QR_INVALID, "step: token %d is that of sample %d, of %d", t, s.carry[t], drawn);
+    }
+  }
+  return QR_OK;
 }
 
 int check_samples(int index, int32_t vocab, const QrStep& s) {

@@ -20,6 +20,8 @@ int check_samples(int index, int32_t vocab, const QrStep& step);
 /// A collective on one of `ranks` ranks; 0 where there is no group.
 int check_collective(int index, const QrOp& op, int ranks);
 int check_swaps(int index, const QrSwapBlocks& args, const QrStep& step);
+/// The tokens that are carried, from a list that drew so many.
+int check_carry(const QrStep& step, int32_t drawn);
 
 }  // namespace quire
 

@@ -122,6 +122,7 @@ LinearJob linear_job(const QrWeight* parts, int n_parts, bool high) {
 
 int prepare(Device& dev, const QrOp* ops, int32_t n, const QrStep* step) {
   int status = check_step(*step);
+  if (status == QR_OK) status = check_carry(*step, 0);
   if (status != QR_OK) return status;
   cut_tiles(dev, *step);
   dev.step = step;

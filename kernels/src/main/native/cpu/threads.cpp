@@ -120,6 +120,7 @@ void* Pool::thread_main(void* argument) {
     // The last one out: its acquire sees what all have written.
     if (pool.arrived_.fetch_add(1, std::memory_order_acq_rel) == pool.count_ - 1) {
       pool.arrived_.store(0, std::memory_order_relaxed);
+      pool.nanos_ = now_nanos() - pool.began_;
       pool.finished_.raise();
     }
   }
@@ -128,6 +129,7 @@ void* Pool::thread_main(void* argument) {
 void Pool::run(Job job, void* context) {
   job_ = job;
   context_ = context;
+  began_ = now_nanos();
   next_.store(0, std::memory_order_relaxed);
   started_.raise();
 }

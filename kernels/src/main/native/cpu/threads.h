@@ -60,6 +60,8 @@ class Pool {
   /// Runs `job` on every worker. The caller prepares nothing else until wait() has returned.
   void run(Job job, void* context);
   void wait();
+  /// How long the last job took.
+  int64_t nanos() const { return nanos_; }
 
   int threads() const { return count_; }
   Worker& worker(int i) { return workers_[i]; }
@@ -86,6 +88,7 @@ class Pool {
   void* context_ = nullptr;
   bool stopping_ = false;
   uint32_t runs_ = 0;
+  int64_t began_ = 0, nanos_ = 0;
   alignas(64) std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) Signal phase_;

@@ -48,6 +48,13 @@ __global__ void embed_tiles_kernel(EmbedArgs a) {
   }
 }
 
+__global__ void carry_tokens_kernel(CarryArgs a) {
+  start_after_previous();
+  const int t = blockIdx.x * kThreads + threadIdx.x;
+  if (t >= a.tokens || a.carry[t] < 0) return;
+  a.token[t] = max(0, min(a.drawn[a.carry[t]], a.vocab - 1));
+}
+
 __global__ void gather_rows_kernel(const bf16* x, const int32_t* row, bf16* out, int cols) {
   start_after_previous();
   const uint4* from = reinterpret_cast<const uint4*>(x + static_cast<int64_t>(row[blockIdx.x]) * cols);
@@ -89,6 +96,11 @@ cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
                 : args.format == WeightFormat::kInt8 ? embed_tiles_kernel<WeightFormat::kInt8>
                                                      : embed_tiles_kernel<WeightFormat::kFloat8>;
   LAUNCH(kernel, args.tokens, kThreads, 0, stream, args);
+  return launched();
+}
+
+cudaError_t carry_tokens(const CarryArgs& a, cudaStream_t stream) {
+  LAUNCH(carry_tokens_kernel, ceil_div(a.tokens, kThreads), kThreads, 0, stream, a);
   return launched();
 }
 

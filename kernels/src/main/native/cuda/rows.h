@@ -54,6 +54,14 @@ struct EmbedArgs {
 };
 cudaError_t embed(const EmbedArgs& args, cudaStream_t stream);
 
+/// token[t] = drawn[carry[t]] where carry[t] is not -1, moved into [0, vocab). drawn may be page-locked host memory.
+struct CarryArgs {
+  const int32_t *carry, *drawn;
+  int32_t* token;
+  int32_t tokens, vocab;
+};
+cudaError_t carry_tokens(const CarryArgs& args, cudaStream_t stream);
+
 /// out[r, :] = x[row[r], :], cols % 8 == 0.
 cudaError_t gather_rows(const bf16* x, const int32_t* row, bf16* out, int rows, int cols, cudaStream_t stream);
 

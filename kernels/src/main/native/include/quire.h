@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define QR_ABI_VERSION 5
+#define QR_ABI_VERSION 6
 
 enum { QR_OK = 0, QR_INVALID = -1, QR_NO_MEMORY = -2, QR_UNSUPPORTED = -3, QR_FAULT = -4 };
 
@@ -47,7 +47,8 @@ typedef uint64_t qr_dev;
 
 typedef struct QrDeviceOpts { int32_t size, threads /* 0 = physical cores this process may use */, isa, reserved; } QrDeviceOpts;
 typedef struct QrDeviceInfo {
-  int32_t size, threads, isa, reserved;
+  int32_t size, threads, isa;
+  int32_t queue;           /* lists that may be submitted and not waited for */
   uint64_t memory_bytes;   /* total memory of the device, for the CPU that of the host */
   uint64_t free_bytes;     /* of it, what may still be allocated; 0 = ask the operating system */
   char name[64];           /* model of the processor, NUL-terminated */
@@ -219,8 +220,10 @@ typedef struct QrStep {
   int32_t size;                                  /* sizeof(QrStep) */
   int32_t n_tokens, n_seqs, n_logits, n_samples, n_copies;
   int32_t table_stride;                          /* entries per row of block_table */
-  int32_t n_swaps_out, n_swaps_in, reserved;
+  int32_t n_swaps_out, n_swaps_in;
+  int32_t n_carried;            /* tokens that carry names; 0: carry is not read */
   const int32_t* token;         /* [T] */
+  const int32_t* carry;         /* [T] -1, or a sample of the list submitted before, whose token stands in for token[t] */
   const int32_t* position;      /* [T] */
   const int32_t* slot;          /* [T] */
   const int32_t* query_start;   /* [B + 1] */
@@ -238,15 +241,18 @@ typedef struct QrStep {
   float* out_logprob;           /* [S] */
   int32_t* out_top_token;       /* [S, QR_MAX_LOGPROBS], best first */
   float* out_top_logprob;       /* [S, QR_MAX_LOGPROBS] */
+  int64_t* out_nanos;           /* [1] time in which the device was at work on the list; or null */
 } QrStep;
 
-/* Starts the list on the device's threads and returns. One list runs at a time: a second qr_submit before qr_wait
-   is QR_INVALID. ops, args and step stay valid and unchanged until qr_wait has returned. */
+/* Starts the list behind those submitted before and returns. As many as QrDeviceInfo.queue says may be submitted and not
+   waited for; one more is QR_INVALID. ops, args and step stay valid and unchanged until the list has been waited for.
+   A step may carry tokens that the list submitted before it draws, whether that has ended or not; of logits that were
+   not finite, the token 0. */
 int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step);
 /* Takes the memory that the list needs on a step like this one, and runs nothing. A later step of no more tokens,
    sequences, rows, samples and positions finds it there. */
 int qr_reserve(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step);
-/* Blocks until the submitted list is done; returns its status. */
+/* Blocks until the list submitted first is done; returns its status. */
 int qr_wait(qr_dev dev);
 
 #ifdef __cplusplus

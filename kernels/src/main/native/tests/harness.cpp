@@ -113,7 +113,9 @@ QrStep StepData::view() {
   step.n_swaps_out = static_cast<int32_t>(swaps_out.size() / 2);
   step.n_swaps_in = static_cast<int32_t>(swaps_in.size() / 2);
   step.table_stride = table_stride;
+  for (const int32_t sample : carry) step.n_carried += sample >= 0;
   step.token = token.data();
+  step.carry = carry.data();
   step.position = position.data();
   step.slot = slot.data();
   step.query_start = query_start.data();
@@ -131,6 +133,7 @@ QrStep StepData::view() {
   step.out_logprob = out_logprob.data();
   step.out_top_token = out_top_token.data();
   step.out_top_logprob = out_top_logprob.data();
+  step.out_nanos = &nanos;
   return step;
 }
 

@@ -50,11 +50,12 @@ const std::vector<Setup>& setups();
 
 /// A step that owns its arrays.
 struct StepData {
-  std::vector<int32_t> token, position, slot, query_start{0}, blocks, logits_row, copies, swaps_out, swaps_in;
+  std::vector<int32_t> token, carry, position, slot, query_start{0}, blocks, logits_row, copies, swaps_out, swaps_in;
   std::vector<QrSampleRow> samples;
   std::vector<int32_t> bias_token, count_token, count_output, out_token, out_top_token;
   std::vector<float> bias_value, out_logprob, out_top_logprob;
   int table_stride = 0;
+  int64_t nanos = 0;
 
   /// T tokens and as many rows of logits, no sequences.
   static StepData rows(int n);

@@ -76,7 +76,7 @@ int with(qr_dev handle, Use&& use) {
 template <class Use>
 int with_idle(qr_dev handle, const char* function, Use&& use) {
   return with(handle, [&](Context& context) {
-    return context.running() ? fail(QR_INVALID, "%s: a list is running", function) : use(context);
+    return context.in_flight() > 0 ? fail(QR_INVALID, "%s: a list is running", function) : use(context);
   });
 }
 
@@ -185,7 +185,7 @@ QR_EXPORT int qr_pack(qr_dev dev, int32_t type, const void* src, int64_t rows, i
 
 QR_EXPORT int qr_submit(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step) {
   if (n < 0 || (n > 0 && ops == nullptr) || step == nullptr) return fail(QR_INVALID, "qr_submit: bad argument");
-  return with_idle(dev, "qr_submit", [&](Context& context) { return context.submit(ops, n, *step); });
+  return with(dev, [&](Context& context) { return context.submit(ops, n, *step); });
 }
 
 QR_EXPORT int qr_reserve(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* step) {
@@ -195,6 +195,6 @@ QR_EXPORT int qr_reserve(qr_dev dev, const QrOp* ops, int32_t n, const QrStep* s
 
 QR_EXPORT int qr_wait(qr_dev dev) {
   return with(dev, [](Context& context) {
-    return context.running() ? context.wait() : fail(QR_INVALID, "qr_wait: nothing was submitted");
+    return context.in_flight() > 0 ? context.wait() : fail(QR_INVALID, "qr_wait: nothing was submitted");
   });
 }

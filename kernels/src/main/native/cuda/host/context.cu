@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+#include "check.h"
+#include "rows.h"
+
 namespace quire::cuda {
 namespace {
 
@@ -27,6 +30,10 @@ int check_device(int gpu) {
 Context::~Context() {
   if (!open_) return;
   cudaStreamSynchronize(stream_);
+  for (const Flight& flight : flights_) {
+    if (flight.begun != nullptr) cudaEventDestroy(flight.begun);
+    if (flight.ended != nullptr) cudaEventDestroy(flight.ended);
+  }
   cudaStreamDestroy(stream_);
 }
 
@@ -35,6 +42,11 @@ int Context::open(int threads) {
   if (status == QR_OK) status = checked(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   if (status != QR_OK) return status;
   open_ = true;
+  for (Flight& flight : flights_) {
+    cudaError_t created = cudaEventCreate(&flight.begun);
+    if (created == cudaSuccess) created = cudaEventCreate(&flight.ended);
+    if (created != cudaSuccess) return checked(created, "event");
+  }
   const int wanted = threads == 0 ? usable_cores() : threads;
   return pool_.start(wanted) ? QR_OK : fail(QR_NO_MEMORY, "cannot start %d threads", wanted);
 }
@@ -47,7 +59,7 @@ int Context::info(QrDeviceInfo* out) const {
   if (status != cudaSuccess) return checked(status, "properties of the device");
   out->threads = pool_.threads();
   out->isa = QR_ISA_AUTO;
-  out->reserved = 0;
+  out->queue = queue();
   out->memory_bytes = total;
   out->free_bytes = free;
   snprintf(out->name, sizeof out->name, "%.*s", static_cast<int>(sizeof out->name) - 1, properties.name);
@@ -56,8 +68,9 @@ int Context::info(QrDeviceInfo* out) const {
 
 int Context::sound() const { return fault_.empty() ? QR_OK : fail(QR_FAULT, "%s", fault_.c_str()); }
 
-int Context::synchronise(const char* what) {
-  const int status = checked(cudaStreamSynchronize(stream_), what);
+int Context::synchronise(const char* what) { return sound_after(checked(cudaStreamSynchronize(stream_), what)); }
+
+int Context::sound_after(int status) {
   if (status == QR_OK) return QR_OK;
   char text[512];
   last_error(text, sizeof text);
@@ -100,42 +113,59 @@ int Context::pack(const WeightSource& source, uint64_t to) {
 int Context::check(const QrOp* ops, int32_t n, const QrStep& step) {
   int status = QR_OK;
   if (!program_.is(ops, n)) {
+    status = synchronise("the lists before another program");
     graphs_.clear();
-    status = program_.compile(ops, n, ranks());
+    if (status == QR_OK) status = program_.compile(ops, n, ranks());
   }
-  return status == QR_OK ? program_.check(step) : status;
+  if (status == QR_OK) status = program_.check(step);
+  return status == QR_OK ? check_carry(step, flight(1).outcome.samples()) : status;
 }
 
-int Context::place(const QrStep& step) {
+int Context::place(const QrStep& step, Flight& flight) {
   bool grew = false;
-  int status = step_.fill(program_, step, stream_, &grew);
+  int status = step_.fill(program_, step, flight.step, stream_, &grew);
   if (status == QR_OK) status = workspace_.reserve(program_, step_.arrays(), ranks(), &grew);
-  if (grew) graphs_.clear();
-  return status;
+  if (!grew) return status;
+  const int after = synchronise("the lists that use memory which has moved");
+  graphs_.clear();
+  return status == QR_OK ? after : status;
 }
 
 int Context::reserve(const QrOp* ops, int32_t n, const QrStep& step) {
   int status = check(ops, n, step);
-  if (status == QR_OK) status = place(step);
+  if (status == QR_OK) status = place(step, flight(0));
   return status == QR_OK ? synchronise("the arrays of a step") : status;
 }
 
-int Context::enqueue_step(const QrStep& step) {
-  int status = place(step);
+int Context::enqueue_carry(const Outcome& drawn) {
+  const StepArrays& step = step_.arrays();
+  const CarryArgs args = {step.carry, drawn.tokens(), const_cast<int32_t*>(step.token), step.tokens, program_.vocab()};
+  return step.carry == nullptr ? QR_OK : checked(carry_tokens(args, stream_), "tokens carried from the list before");
+}
+
+int Context::enqueue_step(const QrStep& step, Flight& now) {
+  int status = place(step, now);
+  if (status == QR_OK) status = checked(cudaEventRecord(now.begun, stream_), "begin of a list");
+  if (status == QR_OK) status = enqueue_carry(flight(1).outcome);
   if (status != QR_OK) return status;
   const Rank rank = {group_.get(), gpu_};
   status = graphs_.run(step_.arrays(), stream_,
                        [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, rank, stream_); });
-  return status == QR_OK ? outcome_.start(step, step_.arrays(), workspace_.outcome, stream_) : status;
+  if (status == QR_OK) status = now.outcome.start(step, step_.arrays(), workspace_.outcome, stream_);
+  return status == QR_OK ? checked(cudaEventRecord(now.ended, stream_), "end of a list") : status;
 }
 
 int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
+  if (in_flight_ == queue()) return fail(QR_INVALID, "qr_submit: %d lists are running, no more fit the queue", in_flight_);
   int status = group_ == nullptr ? static_cast<int>(QR_OK) : group_->whole(gpu_);
   if (status == QR_OK) status = check(ops, n, step);
   if (status != QR_OK) return status;
-  status = enqueue_step(step);
-  running_ = status == QR_OK;
-  if (status == QR_OK) return status;
+  status = enqueue_step(step, flight(0));
+  if (status == QR_OK) {
+    in_flight_++;
+    next_ = (next_ + 1) % kMostInFlight;
+    return status;
+  }
   char text[512];
   last_error(text, sizeof text);
   const int after = synchronise("a list that failed");  // what was started still uses the step's memory
@@ -143,10 +173,12 @@ int Context::submit(const QrOp* ops, int32_t n, const QrStep& step) {
 }
 
 int Context::wait() {
-  running_ = false;
-  int status = synchronise("the list");
+  const Flight& oldest = flight(in_flight_--);
+  int status = sound_after(checked(cudaEventSynchronize(oldest.ended), "the list"));
   if (status == QR_OK && group_ != nullptr) status = group_->whole(gpu_);
-  if (status == QR_OK) outcome_.finish();
+  float ms = 0;
+  if (status == QR_OK) status = checked(cudaEventElapsedTime(&ms, oldest.begun, oldest.ended), "time of a list");
+  if (status == QR_OK) oldest.outcome.finish(static_cast<int64_t>(1e6f * ms));
   return status;
 }
 

@@ -1,4 +1,4 @@
-// An open device: its stream, its memory and the list that it runs.
+// An open device: its stream, its memory and the lists that it runs.
 #ifndef QUIRE_CUDA_CONTEXT_H
 #define QUIRE_CUDA_CONTEXT_H
 
@@ -36,17 +36,27 @@ class Context {
   int reserve(const QrOp* ops, int32_t n, const QrStep& step);
   int wait();
 
-  bool running() const { return running_; }
+  /// Lists that may be submitted and not waited for. Ranks wait for each other after every list.
+  int queue() const { return group_ == nullptr ? kMostInFlight : 1; }
+  int in_flight() const { return in_flight_; }
   /// Null: no rank of a group.
   RankGroup* group() const { return group_.get(); }
   /// QR_OK, or the failure after which the driver does nothing more for this process.
   int sound() const;
 
  private:
+  static constexpr int kMostInFlight = 2;
+  /// What a list in flight reads and writes of the host's memory, and when it began and ended.
+  struct Flight {
+    PinnedBuffer step;
+    Outcome outcome;
+    cudaEvent_t begun = nullptr, ended = nullptr;
+  };
+
   const int gpu_;
   const std::shared_ptr<RankGroup> group_;
   cudaStream_t stream_ = nullptr;
-  bool open_ = false, running_ = false;
+  bool open_ = false;
   std::string fault_;
   Pool pool_;
   Memory memory_;
@@ -55,16 +65,20 @@ class Context {
   Workspace workspace_;
   CublasLt lt_;
   Graphs graphs_;
-  Outcome outcome_;
+  Flight flights_[kMostInFlight];
+  int next_ = 0, in_flight_ = 0;  // flights_[next_] is that of the next list
 
   /// Checks the step against the list, which becomes the device's.
   int check(const QrOp* ops, int32_t n, const QrStep& step);
   /// The step's arrays on the device, and all memory that it needs.
-  int place(const QrStep& step);
+  int place(const QrStep& step, Flight& flight);
   int ranks() const { return group_ == nullptr ? 0 : group_->ranks(); }
-  int enqueue_step(const QrStep& step);
+  Flight& flight(int back) { return flights_[(next_ + kMostInFlight - back) % kMostInFlight]; }
+  int enqueue_step(const QrStep& step, Flight& flight);
+  int enqueue_carry(const Outcome& drawn);
   /// Waits for the stream; what fails here leaves the context unusable.
   int synchronise(const char* what);
+  int sound_after(int status);
 };
 
 }  // namespace quire::cuda

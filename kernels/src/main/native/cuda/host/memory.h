@@ -30,7 +30,7 @@ class Memory {
   std::map<uint64_t, uint64_t> pieces_, host_;  // address to bytes
 };
 
-/// Memory that grows and is kept; contents are lost when it grows. Nothing may run meanwhile.
+/// Memory that grows and is kept; contents are lost when it grows, which waits for all that the device does.
 template <bool kHost>
 class Growing {
  public:
@@ -40,6 +40,7 @@ class Growing {
   /// *grew is set when the address has changed.
   int reserve(uint64_t bytes, bool* grew) {
     if (bytes <= bytes_) return QR_OK;
+    if (data_ != nullptr) cudaDeviceSynchronize();
     drop();
     const uint64_t wanted = bytes + bytes / 2;  // a few steps reach the largest
     const cudaError_t status = kHost ? cudaMallocHost(&data_, wanted) : cudaMalloc(&data_, wanted);

@@ -16,7 +16,8 @@ int Outcome::start(const QrStep& step, const StepArrays& arrays, const DeviceBuf
   return checked(cudaMemcpyAsync(host_.at<void>(), results.at<void>(), bytes, cudaMemcpyDeviceToHost, stream), "copy of samples");
 }
 
-void Outcome::finish() const {
+void Outcome::finish(int64_t nanos) const {
+  if (step_->out_nanos != nullptr) *step_->out_nanos = nanos;
   const OutcomeLayout layout(samples_);
   const int32_t* top_token = host_.at<int32_t>(layout.top_token);
   const float* top_logprob = host_.at<float>(layout.top_logprob);

@@ -24,7 +24,10 @@ class Outcome {
   /// Starts the copy to the host, behind the list.
   int start(const QrStep& step, const StepArrays& arrays, const DeviceBuffer& results, cudaStream_t stream);
   /// Writes the outputs of the step; the copy has landed.
-  void finish() const;
+  void finish(int64_t nanos) const;
+  /// Tokens of the last list's samples, which the device reads too once the copy has landed.
+  const int32_t* tokens() const { return host_.at<int32_t>(); }
+  int32_t samples() const { return samples_; }
 
  private:
   const QrStep* step_ = nullptr;

@@ -116,6 +116,7 @@ int Program::add(int index, const QrOp& op, int ranks) {
     if (block_tokens_ != 0 && block_tokens_ != a.block_tokens) return unsupported(index, "block_tokens", a.block_tokens, "one size");
     block_tokens_ = a.block_tokens;
   }
+  if (op.opcode == QR_OP_EMBED) vocab_ = static_cast<int32_t>(std::min<int64_t>(vocab_, copy.args.embed.weight.rows));
   if (op.opcode == QR_OP_EXPERTS) logits_.insert(copy.args.experts.logits);
   if (op.opcode == QR_OP_SAMPLE) {
     if (sample_ >= 0) return fail(QR_UNSUPPORTED, "operation %d: a second SAMPLE in one list", index);

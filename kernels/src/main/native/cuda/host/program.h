@@ -56,6 +56,8 @@ class Program {
   bool logits(uint64_t address) const { return logits_.contains(address); }
   /// The operation that samples, or null.
   const QrSample* sample() const { return sample_ < 0 ? nullptr : &operations_[static_cast<size_t>(sample_)].args.sample; }
+  /// Rows of the embedding.
+  int32_t vocab() const { return vocab_; }
   /// What the operations ask of a step.
   int check(const QrStep& step) const;
   /// Tokens of a cache block; 0 without attention.
@@ -65,7 +67,7 @@ class Program {
   std::vector<Operation> operations_;
   std::vector<AttentionShape> shapes_;
   std::set<uint64_t> logits_;
-  int32_t sample_ = -1, block_tokens_ = 0;
+  int32_t sample_ = -1, block_tokens_ = 0, vocab_ = INT32_MAX;
 
   int add(int index, const QrOp& op, int ranks);
 };

@@ -35,7 +35,7 @@ bool chained(const QrStep& step) {
 /// Behind what is in the buffer, with room for `capacity` entries; the address on the device.
 template <class T>
 const T* StepBuffer::put(const T* values, size_t n, size_t capacity) {
-  if (n > 0) memcpy(host_.at<T>(used_), values, n * sizeof(T));
+  if (n > 0) memcpy(host_->at<T>(used_), values, n * sizeof(T));
   const T* at = device_.at<T>(used_);
   used_ += aligned(capacity * sizeof(T));
   return at;
@@ -46,7 +46,7 @@ const int32_t* StepBuffer::put_table(const QrStep& step) {
   const size_t stride = static_cast<size_t>(arrays_.table_stride), rows = static_cast<size_t>(step.n_seqs);
   const size_t given = std::min(stride, static_cast<size_t>(step.table_stride));
   for (size_t b = 0; b < rows; b++) {
-    memcpy(host_.at<int32_t>(used_) + b * stride, step.block_table + b * static_cast<size_t>(step.table_stride),
+    memcpy(host_->at<int32_t>(used_) + b * stride, step.block_table + b * static_cast<size_t>(step.table_stride),
            given * sizeof(int32_t));
   }
   const int32_t* at = device_.at<int32_t>(used_);
@@ -98,7 +98,7 @@ void StepBuffer::gather_samples(const Program& program, const QrStep& step) {
 
 int StepBuffer::reserve(const QrStep& step, bool* grew) {
   const size_t T = static_cast<size_t>(step.n_tokens), B = static_cast<size_t>(step.n_seqs);
-  uint64_t bytes = 3 * aligned(4 * T) + aligned(4 * (B + 1)) + aligned(4 * B) +
+  uint64_t bytes = 4 * aligned(4 * T) + aligned(4 * (B + 1)) + aligned(4 * B) +
                    aligned(4 * B * static_cast<size_t>(arrays_.table_stride)) +
                    aligned(4 * static_cast<size_t>(step.n_logits)) + aligned(8 * static_cast<size_t>(step.n_copies)) +
                    aligned(samples_.size() * sizeof(QrSampleRow)) + aligned(entries_.size() * sizeof(SampleEntry)) +
@@ -108,11 +108,13 @@ int StepBuffer::reserve(const QrStep& step, bool* grew) {
              aligned(capacity_of(p.prefill.size()) * sizeof(AttentionItem)) +
              aligned(capacity_of(p.merges.size()) * sizeof(AttentionMerge)) + aligned(sizeof(AttentionCounts));
   }
-  const int status = host_.reserve(bytes + kAlign, grew);
+  bool moved = false;  // which no graph minds
+  const int status = host_->reserve(bytes + kAlign, &moved);
   return status == QR_OK ? device_.reserve(bytes + kAlign, grew) : status;
 }
 
-int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t stream, bool* grew) {
+int StepBuffer::fill(const Program& program, const QrStep& step, PinnedBuffer& host, cudaStream_t stream, bool* grew) {
+  host_ = &host;
   plan(program, step);
   gather_samples(program, step);
   const int status = reserve(step, grew);
@@ -157,9 +159,11 @@ int StepBuffer::fill(const Program& program, const QrStep& step, cudaStream_t st
     plan.slots = p.slots;
     a.plans.push_back(plan);
   }
-  a.entries = put(entries_.data(), entries_.size(), entries_.size());  // last: their number is no part of a graph's shape
+  // Last, what is no part of a graph's shape.
+  a.entries = put(entries_.data(), entries_.size(), entries_.size());
+  a.carry = step.n_carried > 0 ? put(step.carry, T, T) : nullptr;
   if (used_ == 0) return QR_OK;
-  return checked(cudaMemcpyAsync(device_.at<void>(), host_.at<void>(), used_, cudaMemcpyHostToDevice, stream), "copy of a step");
+  return checked(cudaMemcpyAsync(device_.at<void>(), host_->at<void>(), used_, cudaMemcpyHostToDevice, stream), "copy of a step");
 }
 
 }  // namespace quire::cuda

@@ -1,4 +1,4 @@
-// A step on the device: its arrays, its samples and the attention's lists, through one pinned buffer and one copy.
+// A step on the device: its arrays, its samples and the attention's lists, through a pinned buffer and one copy.
 #ifndef QUIRE_CUDA_STEP_H
 #define QUIRE_CUDA_STEP_H
 
@@ -25,17 +25,19 @@ struct StepArrays {
   const SampleEntry* entries;
   int32_t swaps_out, swaps_in;
   const int32_t *token, *position, *slot, *query_start, *length, *block_table, *logits_row, *pairs, *pairs_out, *pairs_in;
+  const int32_t* carry;         // null: no token is carried
   std::vector<StepPlan> plans;
 };
 
 class StepBuffer {
  public:
-  /// Plans the step, fills the pinned buffer and starts the copy. *grew: addresses have changed.
-  int fill(const Program& program, const QrStep& step, cudaStream_t stream, bool* grew);
+  /// Plans the step, fills a pinned buffer and starts the copy, behind which the buffer may be used again. *grew: addresses
+  /// on the device have changed.
+  int fill(const Program& program, const QrStep& step, PinnedBuffer& host, cudaStream_t stream, bool* grew);
   const StepArrays& arrays() const { return arrays_; }
 
  private:
-  PinnedBuffer host_;
+  PinnedBuffer* host_ = nullptr;
   DeviceBuffer device_;
   StepArrays arrays_ = {};
   std::vector<AttentionSpan> spans_;

@@ -104,6 +104,7 @@ struct CpuLibrary {
 
   explicit CpuLibrary(const char* path) {
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    if (library == nullptr) fprintf(stderr, "%s\n", dlerror());
     check(library != nullptr, "the CPU library opens");
     open = reinterpret_cast<decltype(open)>(dlsym(library, "qr_device_open"));
     submit = reinterpret_cast<decltype(submit)>(dlsym(library, "qr_submit"));
@@ -298,10 +299,11 @@ void refusals(Rig& rig) {
   negative.n_tokens = -1;
   refused(qr_submit(rig.device, nullptr, 0, &negative), QR_INVALID, "negative count");
   check(qr_submit(rig.device, nullptr, 0, &step) == QR_OK, "an empty list runs");
-  refused(qr_submit(rig.device, nullptr, 0, &step), QR_INVALID, "a list is running");
+  check(qr_submit(rig.device, nullptr, 0, &step) == QR_OK, "another queues");
+  refused(qr_submit(rig.device, nullptr, 0, &step), QR_INVALID, "2 lists are running, no more fit the queue");
   refused(qr_reserve(rig.device, nullptr, 0, &step), QR_INVALID, "a list is running");
   refused(qr_read(rig.device, bytes, piece.address(), 1), QR_INVALID, "a list is running");
-  check(qr_wait(rig.device) == QR_OK, "and ends");
+  check(qr_wait(rig.device) == QR_OK && qr_wait(rig.device) == QR_OK, "and both end");
 }
 
 }  // namespace
@@ -309,6 +311,7 @@ void refusals(Rig& rig) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
+  setvbuf(stdout, nullptr, _IOLBF, 0);  // what failed is known even where the process does not last
   using namespace conformance;
   check(qr_device_count() > 0, "there is a device");
   {

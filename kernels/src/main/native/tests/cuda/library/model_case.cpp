@@ -60,6 +60,77 @@ class Model {
     return all;
   }
 
+  /// Tokens that two sequences get, in a step together and in turns the first: each waited for, or carried on the device
+  /// from a step to the next, which is submitted before.
+  std::vector<int32_t> generate(bool carried) {
+    std::vector<std::vector<int32_t>> texts = {{5, 9, 300, 41}, {77, 2, 8, 190, 33, 6}};
+    std::vector<size_t> planned = {0, 0};
+    std::deque<StepData> steps;
+    std::deque<QrStep> views;  // which a list in flight still reads
+    const int32_t n = static_cast<int32_t>(ops_.size());
+    std::vector<int32_t> drawn;
+    auto settle = [&](size_t step) {
+      check(qr_wait(rig_.device) == QR_OK && steps[step].nanos > 0, "a step ends");
+      for (size_t i = 0; i < 2; i++) {
+        const int32_t token = steps[step].out_token[i];
+        drawn.push_back(token);
+        texts[(step + i) % 2].push_back(token);
+      }
+    };
+    for (size_t step = 0; step < 12; step++) {
+      StepData& data = steps.emplace_back();
+      data.table_stride = kBlocks / 2;
+      for (size_t i = 0; i < 2; i++) {
+        const size_t sequence = (step + i) % 2, known = texts[sequence].size(), to = planned[sequence] == 0 ? known : planned[sequence] + 1;
+        for (int b = 0; b < kBlocks / 2; b++) data.blocks.push_back(2 * b + static_cast<int>(sequence));
+        for (size_t p = planned[sequence]; p < to; p++) {
+          data.token.push_back(p < known ? texts[sequence][p] : 0);
+          data.carry.push_back(p < known ? -1 : static_cast<int32_t>(1 - i));
+          data.position.push_back(static_cast<int32_t>(p));
+          data.slot.push_back((static_cast<int>(p) / kBlock * 2 + static_cast<int>(sequence)) * kBlock + static_cast<int>(p) % kBlock);
+        }
+        planned[sequence] = to;
+        data.query_start.push_back(static_cast<int32_t>(data.token.size()));
+        data.logits_row.push_back(data.query_start.back() - 1);
+        QrSampleRow sample = {};
+        sample.row = static_cast<int32_t>(i);
+        sample.target = -1;
+        sample.temperature = sample.top_p = sample.repetition = 1;
+        sample.seed = sequence;
+        sample.position = static_cast<uint32_t>(to);
+        data.samples.push_back(sample);
+      }
+      views.push_back(data.view());
+      check(qr_submit(rig_.device, ops_.data(), n, &views.back()) == QR_OK, "a step queues");
+      if (!carried) settle(step);
+      if (carried && step > 0) settle(step - 1);
+    }
+    if (carried) settle(11);
+    return drawn;
+  }
+
+  /// More lists than the queue holds, and tokens of samples that there were not.
+  void refuse() {
+    StepData data = StepData::rows(1);
+    data.query_start = {0, 1};
+    data.blocks.assign(kBlocks, 0);
+    data.table_stride = kBlocks;
+    data.carry = {2};
+    QrStep view = data.view();
+    const int32_t n = static_cast<int32_t>(ops_.size());
+    check(qr_submit(rig_.device, ops_.data(), n, &view) == QR_INVALID, "the token of the third of two samples is refused");
+    data.carry = {-2};
+    view = data.view();
+    view.n_carried = 1;
+    check(qr_submit(rig_.device, ops_.data(), n, &view) == QR_INVALID, "a carry of -2 is refused");
+    data.carry = {-1};
+    view = data.view();
+    for (int i = 0; i < 2; i++) check(qr_submit(rig_.device, ops_.data(), n, &view) == QR_OK, "two lists queue");
+    check(qr_submit(rig_.device, ops_.data(), n, &view) == QR_INVALID, "a third does not");
+    for (int i = 0; i < 2; i++) check(qr_wait(rig_.device) == QR_OK, "both end");
+    check(qr_wait(rig_.device) == QR_INVALID, "and there is no third");
+  }
+
  private:
   /// 0 on a GPU, whose driver loads kernels when they are first used.
   uint64_t free_bytes() const {
@@ -146,6 +217,8 @@ void model_case(Rig& rig) {
   std::vector<std::vector<float>> of_type;
   for (int kv_type : {QR_BF16, QR_KV_INT8, QR_KV_FP8}) {
     Model model(rig, kv_type);
+    check(model.generate(true) == model.generate(false), "tokens carried on the device are those that the host would have given");
+    model.refuse();
     of_type.push_back(model.run(0, kText, 0));
     const std::vector<float>& whole = of_type.back();
     model.run(0, kPrompt, 1);
