@@ -67,7 +67,7 @@ def golden(url, path):
 
 def steps(url):
     for line in get(url + "/metrics").splitlines():
-        if line.startswith("quire:step_seconds_total"):
+        if line.startswith("quire:device_seconds_total"):
             return float(line.split()[-1])
     return None
 
@@ -105,7 +105,7 @@ def load(url, name, requests, prompt, output, vocab):
     if name == "quire" and before is not None:
         idle = max(0.0, 1 - (steps(url) - before) / seconds)
         row = f"GPU idle while serving {shape}"
-        print(f"| {row} | {1e6 * seconds * idle:.0f} | {100 * idle:.1f} % | time without a step on the device | {predicted(row)} |")
+        print(f"| {row} | {1e6 * seconds * idle:.0f} | {100 * idle:.1f} % | time in which the device was not at work | {predicted(row)} |")
     if failed or len(set(tokens)) != 1 or tokens[0] != output:
         sys.exit(f"{len(failed)} requests failed ({failed[:1]}), or had another number of tokens than {output}")
     return True

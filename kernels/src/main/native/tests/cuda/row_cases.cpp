@@ -198,6 +198,12 @@ void move_cases() {
   check("gather rows", relative_error(gathered.host(), picked), 0);
   digest(gathered.host());
 
+  // What was not finite is -1, what is beyond the vocabulary its last token.
+  Device<int32_t> carry(std::vector<int32_t>{2, -1, 0, 1, 1}, Writer::kNobody), drawn(std::vector<int32_t>{44, -1, 7}, Writer::kNobody);
+  Device<int32_t> carried(std::vector<int32_t>{1, 2, 3, 4, 5});
+  require(carry_tokens({carry.data(), drawn.data(), carried.data(), 5, 40}, nullptr), "carry tokens");
+  check("carry tokens", carried.host() == std::vector<int32_t>{7, 2, 39, 0, 0} ? 0 : 1, 0);
+
   std::vector<uint8_t> memory(2 * 5 * 48);
   for (uint8_t& byte : memory) byte = static_cast<uint8_t>(random.next());
   std::vector<uint8_t> moved = memory;

@@ -74,6 +74,11 @@ final class IdleRunner implements ModelRunner, ModelRunner.Pending, StepOutput {
     }
 
     @Override
+    public long deviceNanos() {
+        return stepNanos;
+    }
+
+    @Override
     public int token(int sample) {
         return text[(int) ((steps + 7L * sample) % text.length)];
     }

@@ -9,8 +9,12 @@ import java.util.OptionalLong;
  * of models. Every size that reaches native code has been checked by the caller of the native function on the Java side.
  */
 public interface Backend extends AutoCloseable {
-    /** Facts for the start-up line and for sizing. */
-    record DeviceInfo(String backend, String name, String isa, int threads, long memoryBytes) {}
+    /**
+     * Facts for the start-up line, for sizing and for planning.
+     *
+     * @param queue programs that may be submitted and not awaited
+     */
+    record DeviceInfo(String backend, String name, String isa, int threads, int queue, long memoryBytes) {}
 
     /** A command list made ready to run on this backend. */
     interface Program extends AutoCloseable {
@@ -80,15 +84,16 @@ public interface Backend extends AutoCloseable {
     void reserve(Program program, Step step);
 
     /**
-     * Starts the program on the step and returns; the step must not be written until {@link #await} has returned.
+     * Starts the program on the step, behind those submitted before, and returns; the step must not be written until it has
+     * been awaited. Where programs queue, it may carry tokens that the step submitted before it draws.
      *
      * @throws IllegalArgumentException when the step's numbers are out of the program's range (checked before any
      *     native code sees them)
-     * @throws IllegalStateException when a program is already running
+     * @throws IllegalStateException when as many programs as queue are running
      */
     void submit(Program program, Step step);
 
-    /** Waits for the submitted program. @throws KernelException when it failed */
+    /** Waits for the program submitted first. @throws KernelException when it failed */
     void await();
 
     /**

@@ -34,7 +34,7 @@ final class DeviceMemory {
 
     private final Transfer transfer;
     private final Set<DeviceBuffer> live = new LinkedHashSet<>();
-    private boolean running;
+    private int running;
     private boolean closed;
 
     DeviceMemory(Transfer transfer) {
@@ -70,24 +70,24 @@ final class DeviceMemory {
 
     /** Marks the begin of a run, during which no buffer may be written, read or closed from outside. */
     void beginRun() {
-        requireIdle("start a program");
-        running = true;
+        running++;
     }
 
     void endRun() {
-        if (!running) {
+        if (running == 0) {
             throw new IllegalStateException("await without a submitted program");
         }
-        running = false;
+        running--;
     }
 
-    boolean running() {
+    /** Runs that have begun and not ended. */
+    int running() {
         return running;
     }
 
     void requireIdle(String what) {
         requireOpen();
-        if (running) {
+        if (running > 0) {
             throw new IllegalStateException("cannot " + what + " while a program is running");
         }
     }

@@ -2,6 +2,7 @@ package dev.quire.kernels;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.OptionalLong;
@@ -38,7 +39,7 @@ public final class JavaBackend implements Backend {
         long bytes = ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean os
                 ? os.getTotalMemorySize()
                 : Runtime.getRuntime().maxMemory();
-        return new DeviceInfo("java", System.getProperty("os.arch", "unknown"), "java", threads.count(), bytes);
+        return new DeviceInfo("java", System.getProperty("os.arch", "unknown"), "java", threads.count(), 1, bytes);
     }
 
     @Override
@@ -143,14 +144,17 @@ public final class JavaBackend implements Backend {
     @Override
     public void submit(Program program, Step step) {
         JavaProgram mine = checked(program, step, "start a program");
+        StepCheck.carried(step, 0);
         memory.beginRun();
         step.running(true);
         current = step;
+        long began = System.nanoTime();
         try {
             mine.operations.forEach(op -> run(op, step));
         } catch (RuntimeException e) {
             failure = e;
         }
+        step.outNanos.set(ValueLayout.JAVA_LONG, 0, System.nanoTime() - began);
     }
 
     private void run(Op operation, Step step) {

@@ -62,8 +62,12 @@ public final class NativeBackend implements Backend {
     private final long device;
     private final int ranks;
     private final DeviceInfo info;
-    private @Nullable NativeProgram runningProgram;
-    private @Nullable Step runningStep;
+    /** What runs, the oldest first. */
+    private final @Nullable NativeProgram[] programs;
+
+    private final @Nullable Step[] steps;
+    /** Of the step submitted last, whose tokens the next may carry. */
+    private int samplesBefore;
 
     /** @throws KernelException when the library refuses the options, such as a level that the machine lacks */
     NativeBackend(String name, NativeLibrary library, Isa isa, int threads) {
@@ -110,6 +114,8 @@ public final class NativeBackend implements Backend {
             arena.close();
             throw e;
         }
+        programs = new NativeProgram[info.queue()];
+        steps = new Step[info.queue()];
     }
 
     private DeviceInfo readInfo() {
@@ -120,6 +126,7 @@ public final class NativeBackend implements Backend {
                 NativeSymbols.text(out.memory().asSlice(out.offset("name"), 64), 64),
                 Isa.name(out.integer("isa")),
                 out.integer("threads"),
+                out.integer("queue"),
                 out.memory().get(JAVA_LONG, out.offset("memory_bytes")));
     }
 
@@ -301,14 +308,26 @@ public final class NativeBackend implements Backend {
 
     @Override
     public void submit(Program program, Step step) {
-        NativeProgram mine = checked(program, step, "start a program");
+        NativeProgram mine = own(program);
+        memory.requireOpen();
+        requireRoom();
+        StepCheck.check(step, mine.limits());
+        StepCheck.carried(step, samplesBefore);
         MemorySegment sealed = step.seal();
         MemorySegment list = mine.operations();
         symbols.check("qr_submit", submitStatus(list, mine.count(), sealed));
-        memory.beginRun();
         step.running(true);
-        runningProgram = mine;
-        runningStep = step;
+        programs[memory.running()] = mine;
+        steps[memory.running()] = step;
+        memory.beginRun();
+        samplesBefore = info.queue() > 1 ? step.sampleCount() : 0;
+    }
+
+    private void requireRoom() {
+        if (memory.running() == info.queue()) {
+            throw new IllegalStateException(
+                    "cannot start a program while " + (info.queue() == 1 ? "a program is" : "as many as queue are") + " running");
+        }
     }
 
     private int submitStatus(MemorySegment list, int count, MemorySegment step) {
@@ -329,23 +348,28 @@ public final class NativeBackend implements Backend {
 
     @Override
     public void await() {
-        if (!memory.running()) {
+        if (memory.running() == 0) {
             throw new IllegalStateException("await without a submitted program");
         }
         int status = waitStatus();
         memory.endRun();
-        if (runningStep != null) {
-            runningStep.running(false);
+        Step step = steps[0];
+        if (step != null) {
+            step.running(false);
         }
-        runningStep = null;
-        runningProgram = null;
+        System.arraycopy(steps, 1, steps, 0, steps.length - 1);
+        System.arraycopy(programs, 1, programs, 0, programs.length - 1);
+        steps[steps.length - 1] = null;
+        programs[programs.length - 1] = null;
         symbols.check("run", status);
     }
 
     /** @throws IllegalStateException while the program runs */
     void requireNotRunning(NativeProgram program) {
-        if (runningProgram == program) {
-            throw new IllegalStateException("cannot close a program while it is running");
+        for (NativeProgram running : programs) {
+            if (running == program) {
+                throw new IllegalStateException("cannot close a program while it is running");
+            }
         }
     }
 

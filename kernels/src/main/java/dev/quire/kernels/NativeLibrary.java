@@ -24,7 +24,7 @@ import java.util.zip.CRC32C;
  * @param symbols its functions
  */
 record NativeLibrary(Path path, NativeSymbols symbols) {
-    static final int ABI_VERSION = 5;
+    static final int ABI_VERSION = 6;
 
     /** The library cannot be used; the message says why and what to do. */
     static final class Unavailable extends Exception {

@@ -18,7 +18,7 @@ final class NativeStructs {
     static final StructLayout DEVICE_OPTS = struct("QrDeviceOpts", ints("size", "threads", "isa", "reserved"));
     static final StructLayout DEVICE_INFO = struct(
             "QrDeviceInfo",
-            ints("size", "threads", "isa", "reserved"),
+            ints("size", "threads", "isa", "queue"),
             longs("memory_bytes", "free_bytes"),
             new MemoryLayout[] {MemoryLayout.sequenceLayout(64, JAVA_BYTE).withName("name")});
     static final StructLayout WEIGHT = struct("QrWeight", longs("data"), ints("type", "cols"), longs("rows"));
@@ -70,11 +70,11 @@ final class NativeStructs {
     static final StructLayout STEP = struct(
             "QrStep",
             ints("size", "n_tokens", "n_seqs", "n_logits", "n_samples", "n_copies", "table_stride"),
-            ints("n_swaps_out", "n_swaps_in", "reserved"),
-            longs("token", "position", "slot", "query_start", "block_table", "logits_row", "copies"),
+            ints("n_swaps_out", "n_swaps_in", "n_carried"),
+            longs("token", "carry", "position", "slot", "query_start", "block_table", "logits_row", "copies"),
             longs("swaps_out", "swaps_in", "samples"),
             longs("bias_token", "bias_value", "count_token", "count_output"),
-            longs("out_token", "out_logprob", "out_top_token", "out_top_logprob"));
+            longs("out_token", "out_logprob", "out_top_token", "out_top_logprob", "out_nanos"));
 
     /** Every struct of the header. */
     static final List<StructLayout> ALL = List.of(

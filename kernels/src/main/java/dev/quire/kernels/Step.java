@@ -3,6 +3,7 @@ package dev.quire.kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 
 /**
  * The inputs and outputs of one step, in host memory laid out as quire.h's {@code QrStep} and its arrays. Written by the
@@ -48,6 +49,8 @@ public final class Step implements AutoCloseable {
             long seed,
             int stream) {}
 
+    private static final int NOT_CARRIED = -1;
+
     static final int SAMPLE_BYTES = 72;
     static final int SAMPLE_ROW = 0;
     static final int SAMPLE_TARGET = 4;
@@ -63,12 +66,13 @@ public final class Step implements AutoCloseable {
     static final int SAMPLE_BIAS = 56; // begin, end
     static final int SAMPLE_COUNT = 64; // begin, end
     static final int ARRAYS = 40; // behind the counts
-    static final int STRUCT_BYTES = ARRAYS + 18 * 8;
+    static final int STRUCT_BYTES = ARRAYS + 20 * 8;
 
     private final Arena arena = Arena.ofShared();
     private final Limits limits;
     private final MemorySegment struct;
     final MemorySegment tokens;
+    final MemorySegment carry;
     final MemorySegment positions;
     final MemorySegment slots;
     final MemorySegment queryStart;
@@ -86,8 +90,11 @@ public final class Step implements AutoCloseable {
     final MemorySegment outLogprob;
     final MemorySegment outTopToken;
     final MemorySegment outTopLogprob;
+    final MemorySegment outNanos;
 
     private int nTokens;
+    private int nCarried;
+    private int mostCarried = NOT_CARRIED;
     private int nSequences;
     private int nLogits;
     private int nSamples;
@@ -103,6 +110,7 @@ public final class Step implements AutoCloseable {
         this.limits = limits;
         blockCounts = new int[limits.sequences];
         tokens = ints(limits.tokens);
+        carry = ints(limits.tokens);
         positions = ints(limits.tokens);
         slots = ints(limits.tokens);
         queryStart = ints(limits.sequences + 1L);
@@ -120,11 +128,13 @@ public final class Step implements AutoCloseable {
         outLogprob = ints(limits.samples);
         outTopToken = ints((long) limits.samples * MAX_LOGPROBS);
         outTopLogprob = ints((long) limits.samples * MAX_LOGPROBS);
+        outNanos = arena.allocate(ValueLayout.JAVA_LONG);
         struct = arena.allocate(STRUCT_BYTES, 64);
         struct.set(ValueLayout.JAVA_INT, 0, STRUCT_BYTES);
         struct.set(ValueLayout.JAVA_INT, 24, limits.blocksPerSequence);
         MemorySegment[] arrays = {
             tokens,
+            carry,
             positions,
             slots,
             queryStart,
@@ -141,7 +151,8 @@ public final class Step implements AutoCloseable {
             outToken,
             outLogprob,
             outTopToken,
-            outTopLogprob
+            outTopLogprob,
+            outNanos
         };
         for (int i = 0; i < arrays.length; i++) {
             struct.set(ValueLayout.JAVA_LONG, ARRAYS + 8L * i, arrays[i].address());
@@ -156,6 +167,8 @@ public final class Step implements AutoCloseable {
     public void clear() {
         requireIdle();
         nTokens = 0;
+        nCarried = 0;
+        mostCarried = -1;
         nSequences = 0;
         nLogits = 0;
         nSamples = 0;
@@ -253,10 +266,27 @@ public final class Step implements AutoCloseable {
      * @param slot {@code block * blockTokens + offset} where its key and value go
      */
     public void token(int id, int position, int slot) {
+        append(id, NOT_CARRIED, position, slot);
+    }
+
+    /**
+     * Appends a token that the step submitted before this one draws, to the current sequence.
+     *
+     * @param sample of that step
+     * @param slot as in {@link #token}
+     */
+    public void carried(int sample, int position, int slot) {
+        append(0, Objects.checkIndex(sample, Integer.MAX_VALUE), position, slot);
+        nCarried++;
+        mostCarried = Math.max(mostCarried, sample);
+    }
+
+    private void append(int id, int sample, int position, int slot) {
         if (nTokens >= limits.tokens) {
             throw new IndexOutOfBoundsException("a step holds at most " + limits.tokens + " tokens");
         }
         tokens.setAtIndex(ValueLayout.JAVA_INT, nTokens, id);
+        carry.setAtIndex(ValueLayout.JAVA_INT, nTokens, sample);
         positions.setAtIndex(ValueLayout.JAVA_INT, nTokens, position);
         slots.setAtIndex(ValueLayout.JAVA_INT, nTokens, slot);
         nTokens++;
@@ -336,6 +366,7 @@ public final class Step implements AutoCloseable {
         struct.set(ValueLayout.JAVA_INT, 20, nCopies);
         struct.set(ValueLayout.JAVA_INT, 28, nSwapsOut);
         struct.set(ValueLayout.JAVA_INT, 32, nSwapsIn);
+        struct.set(ValueLayout.JAVA_INT, 36, nCarried);
         return struct;
     }
 
@@ -348,6 +379,11 @@ public final class Step implements AutoCloseable {
         if (running) {
             throw new IllegalStateException("a program is running on this step");
         }
+    }
+
+    /** The last sample of the step before that a token is carried from; -1: none is. */
+    int mostCarried() {
+        return mostCarried;
     }
 
     /** Entries of the block table that sequence {@code index} has. */
@@ -422,6 +458,11 @@ public final class Step implements AutoCloseable {
     /** Raw log-probability of the i-th best token of a sample. */
     public float topLogprob(int sample, int i) {
         return outTopLogprob.getAtIndex(ValueLayout.JAVA_FLOAT, (long) sample * MAX_LOGPROBS + i);
+    }
+
+    /** Nanoseconds in which the device was at work on the step. Valid after the step has run. */
+    public long deviceNanos() {
+        return outNanos.get(ValueLayout.JAVA_LONG, 0);
     }
 
     /** Frees the arrays. @throws IllegalStateException while a program runs on this step */

@@ -28,6 +28,14 @@ final class StepCheck {
         samples(step, limits);
     }
 
+    /** @throws IllegalArgumentException when a token is that of a sample which the step before, of so many, does not have */
+    static void carried(Step step, int samples) {
+        if (step.mostCarried() >= samples) {
+            throw new IllegalArgumentException("a token is carried from sample " + step.mostCarried()
+                    + " of the step before, which has " + samples);
+        }
+    }
+
     private static void buffers(ProgramLimits limits) {
         for (DeviceBuffer buffer : limits.buffers) {
             if (buffer.closed()) {

@@ -43,6 +43,8 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers, int[] sw
      * may use a row again once its step has ended; nobody else writes it.
      */
     public static final class Row {
+        private static final int KNOWN = -1;
+
         private int[] tokens;
         private int from;
         private int to;
@@ -52,6 +54,7 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers, int[] sw
         private int scoresFrom;
         private int scoresTo;
         private int scoreLogprobs;
+        private int carried = KNOWN;
 
         /** A row without guesses; the arguments are what the methods of their names say. */
         public Row(
@@ -83,6 +86,7 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers, int[] sw
             scoreLogprobs = logprobs;
             score(0, 0);
             guess(0);
+            know();
         }
 
         /** Asks for scores of positions {@code [from, to)}. */
@@ -96,7 +100,27 @@ public record Batch(List<Row> rows, int[] copies, List<Filler> fillers, int[] sw
             drafts = count;
         }
 
-        /** The sequence's tokens; at least {@link #to} of them are set. */
+        /** Says that the last token is the one that the batch launched before this one draws as its sample of this number. */
+        public void carry(int sample) {
+            carried = sample;
+        }
+
+        /** Says that all tokens are set. */
+        public void know() {
+            carried = KNOWN;
+        }
+
+        /** Number of the sample whose token is the last of the row, in the batch launched before; negative: it is known. */
+        public int carried() {
+            return carried;
+        }
+
+        /** Tokens of the sequence that are known, up to {@link #to}. */
+        public int known() {
+            return carried < 0 ? to : to - 1;
+        }
+
+        /** The sequence's tokens; at least {@link #known} of them are set. */
         public int[] tokens() {
             return tokens;
         }

@@ -93,7 +93,8 @@ final class BatchCheck {
             throw new IllegalArgumentException("row " + index + " has " + row.drafts() + " guesses in [" + row.from()
                     + ", " + row.to() + "), with one sample and no scores fewer than its tokens are allowed");
         }
-        int needed = scored ? Math.max(row.to(), row.scoresTo() + 1) : row.to();
+        int needed = scored ? Math.max(row.known(), row.scoresTo() + 1) : row.known();
+        require(row.carried() < 0 || (row.drafts() == 0 && needed < row.to()), "a carried token is neither a guess nor scored");
         if (row.tokens().length < needed) {
             throw new IllegalArgumentException(
                     "row " + index + " has " + row.tokens().length + " tokens, " + needed + " are needed");

@@ -11,8 +11,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs batches through a compiled program. Two step buffers take turns, so the output of a step can still be read while
- * the next one computes. Owns the executor and the buffers; the caller owns the backend and the memory behind it.
+ * Runs batches through a compiled program. Two step buffers take turns, so a step's output can still be read, or the step
+ * still be computed, while the next one is filled. Owns the executor and the buffers; the caller owns the backend and the memory behind it.
  */
 final class DeviceRunner implements ModelRunner {
     /**
@@ -23,18 +23,21 @@ final class DeviceRunner implements ModelRunner {
      */
     record Model(Backend backend, StepExecutor executor, Tensor logits) {}
 
+    private static final int MOST_IN_FLIGHT = 2;
     private static final int NOWHERE = -1;
     private static final Step.SampleSpec GREEDY = new Step.SampleSpec(0, 1, 0, 0, 1, 0, 0, -1, 0, 0);
 
     private final Model model;
     private final Limits limits;
     private final Slot[] slots;
+    private final int queue;
     private int next;
-    private @Nullable Slot running;
+    private int inFlight;
 
     DeviceRunner(Model model, Limits limits) {
         this.model = model;
         this.limits = limits;
+        queue = Math.min(MOST_IN_FLIGHT, model.executor.queue());
         Step.Limits capacity = capacity(limits);
         slots = new Slot[] {new Slot(model.backend.newStep(capacity)), new Slot(model.backend.newStep(capacity))};
     }
@@ -62,16 +65,21 @@ final class DeviceRunner implements ModelRunner {
     }
 
     @Override
+    public int queue() {
+        return queue;
+    }
+
+    @Override
     public Pending launch(Batch batch) {
-        if (running != null) {
-            throw new IllegalStateException("a batch is in flight");
+        if (inFlight == queue) {
+            throw new IllegalStateException(inFlight + " batches are in flight, no more fit the queue");
         }
         BatchCheck.check(batch, limits, model.logits.cols());
         Slot slot = slots[next];
         fill(slot.step, batch);
         model.executor.submit(slot.step);
         next = 1 - next;
-        running = slot;
+        inFlight++;
         return slot;
     }
 
@@ -121,7 +129,12 @@ final class DeviceRunner implements ModelRunner {
         int drawFrom = row.samples().isEmpty() ? row.to() : row.to() - 1 - row.drafts();
         int last = -1;
         for (int p = row.from(); p < row.to(); p++) {
-            step.token(row.tokens()[p], p, row.blocks().block(p / size) * size + p % size);
+            int slot = row.blocks().block(p / size) * size + p % size;
+            if (p < row.known()) {
+                step.token(row.tokens()[p], p, slot);
+            } else {
+                step.carried(row.carried(), p, slot);
+            }
             boolean scored = p >= row.scoresFrom() && p < row.scoresTo();
             if (scored || p >= drawFrom) {
                 last = step.logits();
@@ -183,8 +196,8 @@ final class DeviceRunner implements ModelRunner {
     @Override
     public void close() {
         try {
-            if (running != null) {
-                running.await();
+            while (inFlight > 0) {
+                oldest().await();
             }
         } finally {
             model.executor.close();
@@ -192,6 +205,10 @@ final class DeviceRunner implements ModelRunner {
                 slot.step.close();
             }
         }
+    }
+
+    private Slot oldest() {
+        return slots[(next + inFlight) % slots.length];
     }
 
     /** A step buffer, and the batch in flight or last done in it. */
@@ -204,15 +221,21 @@ final class DeviceRunner implements ModelRunner {
 
         @Override
         public StepOutput await() {
-            if (running == this) {
-                running = null;
-                model.executor.await();
+            if (inFlight == 0 || oldest() != this) {
+                throw new IllegalStateException("not the first of the " + inFlight + " batches in flight");
             }
+            inFlight--;
+            model.executor.await();
             return this;
         }
 
         private int checked(int sample) {
             return Objects.checkIndex(sample, step.sampleCount());
+        }
+
+        @Override
+        public long deviceNanos() {
+            return step.deviceNanos();
         }
 
         @Override

@@ -1,6 +1,6 @@
 package dev.quire.model;
 
-/** Runs batches on a device. Used by the engine thread alone; one batch is in flight at a time. */
+/** Runs batches on a device, in the order in which they are launched. Used by the engine thread alone. */
 public interface ModelRunner extends AutoCloseable {
     /**
      * What fits.
@@ -42,16 +42,22 @@ public interface ModelRunner extends AutoCloseable {
 
     Limits limits();
 
+    /** How many batches may be in flight at once. */
+    default int queue() {
+        return 1;
+    }
+
     /**
-     * Starts a batch and returns while the device computes.
+     * Starts a batch, behind those in flight, and returns while the device computes.
      *
      * @throws IllegalArgumentException when the batch does not fit the limits; nothing has been started then
+     * @throws IllegalStateException when {@link #queue} batches are in flight
      */
     Pending launch(Batch batch);
 
     /** A batch in flight. */
     interface Pending {
-        /** Waits for the batch. @throws dev.quire.kernels.KernelException when the device failed */
+        /** Waits for the batch, which is the first of those in flight. @throws dev.quire.kernels.KernelException when the device failed */
         StepOutput await();
     }
 

@@ -36,6 +36,12 @@ final class RankThreads implements StepExecutor {
         ranks.forEach(rank -> rank.thread.start());
     }
 
+    /** The ranks meet after every step. */
+    @Override
+    public int queue() {
+        return 1;
+    }
+
     @Override
     public void submit(Step step) {
         Rank first = ranks.getFirst();

@@ -2,9 +2,13 @@ package dev.quire.model;
 
 /**
  * What a step produced. Samples are numbered through the batch: for each row in order, first its scored positions, then
- * its draws, those of guessed tokens in order of position. Valid until the next launch; read by the engine thread.
+ * its draws, those of guessed tokens in order of position. Valid from the wait for the batch until the next launch; read
+ * by the engine thread.
  */
 public interface StepOutput {
+    /** Nanoseconds in which the device was at work. */
+    long deviceNanos();
+
     /** The token drawn, or -1 when the row's logits were not finite. */
     int token(int sample);
 

@@ -44,7 +44,8 @@ public interface EngineListener {
      * @param hostCachedTokens of them found
      * @param swappedOut blocks moved to the host since the step before
      * @param swappedIn blocks moved from the host since the step before
-     * @param nanos from launch to result
+     * @param nanos from launch, or the result of the step before, to result
+     * @param deviceNanos in which the device was at work on it
      */
     record StepStats(
             int running,
@@ -68,7 +69,8 @@ public interface EngineListener {
             int hostCachedTokens,
             int swappedOut,
             int swappedIn,
-            long nanos) {}
+            long nanos,
+            long deviceNanos) {}
 
     /**
      * A request in numbers. Times that never began are 0.

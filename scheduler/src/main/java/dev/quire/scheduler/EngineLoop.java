@@ -1,6 +1,7 @@
 package dev.quire.scheduler;
 
 import dev.quire.model.ModelRunner;
+import dev.quire.model.StepOutput;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.LongSupplier;
@@ -10,7 +11,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The engine thread: takes commands, and turns what the policy plans into steps. The next step is planned while the last
- * one computes, on the assumption that everybody goes on; who has ended meanwhile is taken out before the launch.
+ * one computes, on the assumption that everybody goes on. Where the device queues steps it is launched at once, and takes
+ * the tokens that the last one draws on the device; what is drawn for those who turn out to have ended is dropped. Else,
+ * and where the plan depends on the tokens drawn, it waits for them, and who has ended is taken out before the launch.
  */
 final class EngineLoop implements Runnable {
     private static final Logger LOG = LoggerFactory.getLogger(EngineLoop.class);
@@ -32,13 +35,12 @@ final class EngineLoop implements Runnable {
     private final Speculator speculator;
 
     private StepPlan plan;
-    private StepPlan spare;
-    private ModelRunner.@Nullable Pending inFlight;
+    /** The plan before, in flight or done: the next but one is made in it. */
+    private StepPlan last;
     /** The step that has been settled and not told of. */
     private EngineListener.@Nullable StepStats settled;
 
-    private int[] copiesInFlight = new int[0];
-    private long launchedNanos;
+    private long settledNanos;
     private long plans;
     private long stepsDone;
     private int idleTurns;
@@ -75,7 +77,7 @@ final class EngineLoop implements Runnable {
         readers = new SlowReaders(state);
         speculator = new Speculator(config);
         plan = new StepPlan(state, cost);
-        spare = new StepPlan(state, cost);
+        last = new StepPlan(state, cost);
         patienceNanos = config.stallNanos();
     }
 
@@ -106,21 +108,54 @@ final class EngineLoop implements Runnable {
         policy.plan(plan);
         plan.finish();
         holdNanos = plan.holdNanos;
-        boolean worked = inFlight != null;
-        if (worked) {
-            settle();
+        boolean worked = last.pending != null;
+        if (worked && queues()) {
+            launchAhead();
+        } else {
+            launchAfter();
         }
+        publish();
+        boolean more = worked || last.pending != null || (holdNanos == 0 && unblock());
+        tell();
+        return more;
+    }
+
+    /** Whether the plan can be launched before the step in flight has ended. */
+    private boolean queues() {
+        return steps.queues() && plan.canCarry(last) && !speculator.guesses(plan);
+    }
+
+    /** Starts the plan behind the step in flight and settles that one: the device waits for neither. */
+    private void launchAhead() {
+        plan.carry();
+        RuntimeException refusal = start();
+        settle(plan);
+        if (refusal != null) {
+            steps.launchInParts(plan, refusal);
+        }
+        turnOver();
+    }
+
+    /** Settles the step in flight, if there is one, completes the plan with what is known then, and starts it. */
+    private void launchAfter() {
+        settle(null);
         if (takeCommands()) {
             policy.join(plan);
             plan.finish();
         }
         plan.dropEnded();
         speculator.extend(plan);
-        launch();
-        publish();
-        boolean more = worked || inFlight != null || (holdNanos == 0 && unblock());
-        tell();
-        return more;
+        RuntimeException refusal = start();
+        if (refusal != null) {
+            steps.launchInParts(plan, refusal);
+        }
+        turnOver();
+    }
+
+    private void turnOver() {
+        StepPlan free = last;
+        last = plan;
+        plan = free;
     }
 
     /** What can wait until the device has work again: statistics, and those who read. */
@@ -166,23 +201,25 @@ final class EngineLoop implements Runnable {
         return newcomers;
     }
 
-    /** Waits for the step in flight, which {@link #spare} describes, and takes its results. */
-    private void settle() {
-        ModelRunner.Pending pending = inFlight;
-        inFlight = null;
+    /** Waits for the step in flight and takes its results; {@code behind} may be in flight behind it. */
+    private void settle(@Nullable StepPlan behind) {
+        StepPlan step = last;
+        ModelRunner.Pending pending = step.pending;
         if (pending == null) {
             return;
         }
+        step.pending = null;
         // Rows may end while they are settled, so what the step held is read before.
-        int tokens = spare.tokens();
-        int singles = spare.singles;
-        int promptTokens = spare.promptTokens;
-        int guesses = spare.guesses;
-        int rows = spare.entries.size();
-        long allocated = spare.reserved > 0 ? spare.reserved : state.allocatedSlots();
+        int tokens = step.tokens();
+        int singles = step.singles;
+        int promptTokens = step.promptTokens;
+        int guesses = step.guesses;
+        int rows = step.entries.size();
+        long allocated = step.reserved > 0 ? step.reserved : state.allocatedSlots();
         long filled = state.filledSlots();
-        boolean whole = steps.await(spare, pending, copiesInFlight);
-        long nanos = state.now - launchedNanos;
+        boolean whole = steps.await(step, pending, behind);
+        long nanos = state.now - Math.max(step.launchedNanos, settledNanos);
+        settledNanos = state.now;
         if (whole && guesses == 0) {
             cost.observe(singles, promptTokens, nanos);
         }
@@ -195,10 +232,10 @@ final class EngineLoop implements Runnable {
                 state.waiting.size(),
                 rows,
                 tokens,
-                promptTokens - spare.promptPadding,
-                spare.padding,
+                promptTokens - step.promptPadding,
+                step.padding,
                 settlement.takeDrawn(),
-                spare.guessing,
+                step.guessing,
                 guesses,
                 settlement.takeAccepted(),
                 used(),
@@ -212,7 +249,8 @@ final class EngineLoop implements Runnable {
                 state.hostCachedTokens,
                 state.swappedOut,
                 state.swappedIn,
-                nanos);
+                nanos,
+                steps.deviceNanos());
         state.preemptions = 0;
         state.queriedTokens = 0;
         state.cachedTokens = 0;
@@ -222,17 +260,14 @@ final class EngineLoop implements Runnable {
         state.swappedIn = 0;
     }
 
-    private void launch() {
-        copiesInFlight = plan.copies.pairs();
-        launchedNanos = clock.getAsLong();
+    /** Starts the plan; why it was refused, or null. */
+    private @Nullable RuntimeException start() {
+        plan.launchedNanos = clock.getAsLong();
         long expected = cost.expected(plan.singles, plan.promptTokens);
         long stall = state.config.stallNanos();
         patienceNanos = expected == 0 ? UNKNOWN_COST_PATIENCE * stall : stall + 4 * expected;
         idleTurns = plan.isEmpty() ? idleTurns : 0;
-        inFlight = steps.launch(plan, copiesInFlight);
-        StepPlan launched = plan;
-        plan = spare;
-        spare = launched;
+        return steps.launch(plan);
     }
 
     private int used() {
@@ -284,16 +319,21 @@ final class EngineLoop implements Runnable {
     }
 
     private void takeLast() {
-        if (inFlight != null) {
-            try {
-                inFlight.await();
-            } catch (RuntimeException e) {
-                LOG.warn("the last step failed", e);
-            }
-        }
+        takeLast(last);
+        takeLast(plan);
         for (Command command = mailbox.poll(); command != null; command = mailbox.poll()) {
             if (command instanceof Command.Submit(ActiveRequest request)) {
                 state.accept(request);
+            }
+        }
+    }
+
+    private static void takeLast(StepPlan step) {
+        if (step.pending != null) {
+            try {
+                StepOutput _ = step.pending.await();
+            } catch (RuntimeException e) {
+                LOG.warn("the last step failed", e);
             }
         }
     }

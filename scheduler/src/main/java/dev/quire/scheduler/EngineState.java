@@ -216,11 +216,16 @@ final class EngineState {
         for (int i = running.size() - 1; i >= 0 && lost.length > 0; i--) {
             Sequence s = running.get(i);
             if (KvCache.holdsAny(s.blocks, lost)) {
-                running.remove(i);
-                takeBlocks(s);
-                waiting.addFirst(s);
+                restart(s);
             }
         }
+    }
+
+    /** Lets a running sequence begin again, before all that wait. */
+    void restart(Sequence s) {
+        running.remove(s);
+        takeBlocks(s);
+        waiting.addFirst(s);
     }
 
     /** Whether the block counts are right; null, or what is wrong. */

@@ -24,6 +24,11 @@ final class PlanEntry {
         row.set(s.tokens, from, to, s.blocks, draws, s.request.spec.params().logprobs());
     }
 
+    /** Whether the last token of the row is still being drawn. */
+    boolean carries() {
+        return row.to() > sequence.length;
+    }
+
     /** Whether the sequence still holds the blocks that the row names. */
     boolean current() {
         return sequence.state == Sequence.State.RUNNING && sequence.epoch == epoch;

@@ -40,6 +40,9 @@ final class Sequence implements SequenceView {
     int[] tokens;
     int length;
     int ahead;
+    /** Where the step launched last draws its next token: number of the sample. */
+    int sample;
+
     int planned;
     int generated;
     /** Prompt positions below have been given to a step for scoring. */

@@ -35,6 +35,21 @@ final class Speculator {
         price.observe(sequences, guesses, nanos);
     }
 
+    /** Whether guesses, by what is known before the step in flight has ended, would be worth waiting for that end. */
+    boolean guesses(StepPlan plan) {
+        int room = speculation.maxTokens() == 0 ? 0 : plan.guessesLeft();
+        if (room > 0) {
+            prepare(plan);
+            choose(plan, room);
+        }
+        for (int i = 0; i < plan.entries.size() && room > 0; i++) {
+            if (counts[i] > 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** Completes a plan whose predecessor has been settled. */
     void extend(StepPlan plan) {
         if (speculation.maxTokens() == 0) {

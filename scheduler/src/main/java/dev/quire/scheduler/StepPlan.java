@@ -2,10 +2,12 @@ package dev.quire.scheduler;
 
 import dev.quire.kvcache.BlockCopies;
 import dev.quire.model.Batch;
+import dev.quire.model.ModelRunner;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/** The step being planned: its rows, and what is left of its budgets. Reused; engine thread. */
+/** A step being planned or in flight: its rows, and what is left of its budgets. Reused; engine thread. */
 final class StepPlan implements StepBuilder {
     private static final int[] NO_COPIES = new int[0];
     /** Rows that kernels multiply at once: what a step has beyond a multiple of it costs nearly as much as so many. */
@@ -30,6 +32,15 @@ final class StepPlan implements StepBuilder {
     int guessing;
 
     int guesses;
+
+    /** What the device makes of it; null when nothing is in flight. */
+    ModelRunner.@Nullable Pending pending;
+
+    /** Pairs of blocks that it copies, and that it swaps in, once launched. */
+    int[] copied = NO_COPIES;
+
+    int[] swappedIn = NO_COPIES;
+    long launchedNanos;
 
     /** All entries there are, the first of them in use. Nothing is allocated for a step once there are enough. */
     private final List<PlanEntry> pool = new ArrayList<>();
@@ -58,6 +69,9 @@ final class StepPlan implements StepBuilder {
 
     /** Starts an empty plan. */
     void begin(long number) {
+        pending = null;
+        copied = NO_COPIES;
+        swappedIn = NO_COPIES;
         this.number = number;
         entries.clear();
         entriesUsed = 0;
@@ -121,6 +135,47 @@ final class StepPlan implements StepBuilder {
             promptTokens = 0;
             padding = 0;
             promptPadding = 0;
+        }
+    }
+
+    /**
+     * Whether it can be launched before the step in flight has ended, with rows that carry that step's tokens: no draw
+     * counts those tokens, and each row draws one.
+     */
+    boolean canCarry(StepPlan before) {
+        for (int i = 0; i < entries.size(); i++) {
+            PlanEntry entry = entries.get(i);
+            if (entry.sequence.counts != null && entry.carries()) {
+                return false;
+            }
+        }
+        return !entries.isEmpty() && before.guesses == 0;
+    }
+
+    /** Lets rows take their last tokens from the samples of the step launched before. */
+    void carry() {
+        for (int i = 0; i < entries.size(); i++) {
+            PlanEntry entry = entries.get(i);
+            if (entry.carries()) {
+                entry.row.carry(entry.sequence.sample);
+            }
+        }
+    }
+
+    /** Says that the step before has been settled: all tokens are known. */
+    void know() {
+        for (int i = 0; i < entries.size(); i++) {
+            entries.get(i).row.know();
+        }
+    }
+
+    /** Says where the sequences' tokens are drawn. */
+    void number() {
+        int sample = 0;
+        for (int i = 0; i < entries.size(); i++) {
+            Batch.Row row = entries.get(i).row;
+            entries.get(i).sequence.sample = sample + row.scoresTo() - row.scoresFrom();
+            sample += row.outputs();
         }
     }
 

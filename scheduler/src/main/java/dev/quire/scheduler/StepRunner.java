@@ -22,6 +22,8 @@ final class StepRunner {
     /** Steps in a row of which not one row could be computed: then it is the device. */
     private static final int DEVICE_FAILURES = 3;
 
+    private static final int STEPS_ALONE = 100;
+
     private static final int[] NONE = new int[0];
 
     private final EngineState state;
@@ -29,8 +31,10 @@ final class StepRunner {
     private final Settlement settlement;
     private final Runnable tick;
     private int failures;
-    /** Pairs that the step in flight swaps in. */
-    private int[] swappedIn = NONE;
+    /** Steps still to come of which none is launched behind another: one that fails alone shows who is at fault. */
+    private int alone;
+
+    private long deviceNanos;
 
     /** @param tick called whenever the device has answered: sets the time that results are dated with */
     StepRunner(EngineState state, ModelRunner runner, Settlement settlement, Runnable tick) {
@@ -40,45 +44,97 @@ final class StepRunner {
         this.tick = tick;
     }
 
-    /** Starts a plan's rows; null when there are none, or when they failed and have been dealt with. */
-    ModelRunner.@Nullable Pending launch(StepPlan plan, int[] copies) {
+    /** How long the device was at work on the step awaited last; 0 when that failed. */
+    long deviceNanos() {
+        return deviceNanos;
+    }
+
+    /** Whether a plan may be launched behind another that is in flight. */
+    boolean queues() {
+        return runner.queue() > 1 && alone == 0;
+    }
+
+    /** Starts a plan's rows behind what is in flight, if there are any; why they were refused, or null. */
+    @Nullable
+    RuntimeException launch(StepPlan plan) {
         if (plan.isEmpty()) {
             // Swaps stay for the step that comes next.
             state.cache.copied(plan.copies);
             return null;
         }
+        plan.copied = plan.copies.pairs();
+        plan.number();
         BlockSwaps swaps = state.cache.swaps();
         int[] out = swaps.out();
         int[] in = swaps.in();
         try {
-            ModelRunner.Pending pending = runner.launch(plan.batch(copies, out, in));
+            plan.pending = runner.launch(plan.batch(plan.copied, out, in));
             state.cache.swapped();
             state.swappedOut += out.length / 2;
             state.swappedIn += in.length / 2;
-            swappedIn = in;
-            return pending;
-        } catch (RuntimeException e) {
-            isolate(plan, copies, NONE, e);
+            plan.swappedIn = in;
             return null;
+        } catch (RuntimeException e) {
+            return e;
         } finally {
             state.cache.copied(plan.copies);
         }
     }
 
-    /** Waits for a step's results and settles them; false when the step failed and was run in parts. */
-    boolean await(StepPlan plan, ModelRunner.Pending pending, int[] copies) {
+    /** Runs a plan in parts that was refused, once nothing is in flight any more. */
+    void launchInParts(StepPlan plan, RuntimeException refusal) {
+        isolate(plan, NONE, refusal);
+    }
+
+    /**
+     * Waits for a step's results and settles them; false when the step failed. It is then run in parts, unless another was
+     * in flight behind it: that may have overwritten what the parts need, so the sequences of both start again.
+     */
+    boolean await(StepPlan plan, ModelRunner.Pending pending, @Nullable StepPlan behind) {
+        deviceNanos = 0;
         StepOutput output;
         try {
             output = pending.await();
         } catch (RuntimeException e) {
             tick.run();
-            isolate(plan, copies, swappedIn, e);
+            if (behind == null || behind.pending == null) {
+                isolate(plan, plan.swappedIn, e);
+            } else {
+                restart(plan, behind, behind.pending, e);
+            }
             return false;
         }
+        deviceNanos = output.deviceNanos();
+        alone = Math.max(0, alone - 1);
         failures = 0;
         tick.run();
         settle(plan.entries, output);
         return true;
+    }
+
+    private void restart(StepPlan plan, StepPlan behind, ModelRunner.Pending pending, RuntimeException cause) {
+        LOG.error("a step of {} rows failed; they start again, and those behind it", plan.entries.size(), cause);
+        behind.pending = null;
+        try {
+            StepOutput _ = pending.await();
+        } catch (RuntimeException e) {
+            LOG.warn("the step behind it failed too", e);
+        }
+        alone = STEPS_ALONE;
+        state.forgetSwapped(plan.swappedIn);
+        state.forgetSwapped(behind.swappedIn);
+        restart(plan.entries);
+        restart(behind.entries);
+        giveUpAfter(failures + 1, cause);
+    }
+
+    private void restart(List<PlanEntry> entries) {
+        for (PlanEntry entry : entries) {
+            Settlement.lose(entry);
+            if (entry.current()) {
+                state.restart(entry.sequence);
+            }
+        }
     }
 
     private void settle(List<PlanEntry> entries, StepOutput output) {
@@ -102,12 +158,18 @@ final class StepRunner {
      *
      * @param failedIn pairs that the step swapped in, if it got so far
      */
-    private void isolate(StepPlan plan, int[] copies, int[] failedIn, RuntimeException cause) {
+    private void isolate(StepPlan plan, int[] failedIn, RuntimeException cause) {
         state.forgetSwapped(failedIn);
         LOG.error("a step of {} rows failed; running it in parts", plan.entries.size(), cause);
-        boolean any = split(plan.entries, copies);
+        plan.know();
+        boolean any = split(plan.entries, plan.copied);
         // A batch that was refused says nothing of the device.
-        failures = any || cause instanceof IllegalArgumentException ? 0 : failures + 1;
+        giveUpAfter(any || cause instanceof IllegalArgumentException ? 0 : failures + 1, cause);
+    }
+
+    /** Ends the engine after so many failures in a row, if the device computes nothing any more. */
+    private void giveUpAfter(int failures, RuntimeException cause) {
+        this.failures = failures;
         if (failures >= DEVICE_FAILURES && !deviceWorks()) {
             throw new IllegalStateException(failures + " steps in a row have failed, the last with: " + cause, cause);
         }

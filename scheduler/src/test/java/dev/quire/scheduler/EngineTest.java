@@ -432,7 +432,7 @@ class EngineTest {
     void readersAreToldWhenTheDeviceHasItsNextStep() {
         HandEngine.Reader stream = streaming();
         List<Boolean> busy = new ArrayList<>();
-        stream.generation.onNews(() -> busy.add(hand.runner.inFlight));
+        stream.generation.onNews(() -> busy.add(hand.runner.inFlight > 0));
         for (int i = 0; i < 5; i++) {
             hand.turn();
             stream.read();

@@ -39,7 +39,14 @@ final class FakeRunner implements ModelRunner {
     /** Whether the contexts are checked: costs time in proportion to their length. */
     boolean checking = true;
 
-    boolean inFlight;
+    /** Batches that may be in flight. */
+    int queue = 1;
+
+    int inFlight;
+    /** Batches launched behind another. */
+    int behind;
+
+    private Output last = new Output();
     int steps;
     /** What each step computed, as text, when wanted. */
     @Nullable
@@ -65,8 +72,13 @@ final class FakeRunner implements ModelRunner {
     }
 
     @Override
+    public int queue() {
+        return queue;
+    }
+
+    @Override
     public Pending launch(Batch batch) {
-        require(!inFlight, "a batch is in flight already");
+        require(inFlight < queue, "the queue is full");
         check(batch);
         if (batch.rows().size() > roomForRows || batch.rows().stream().anyMatch(unfit)) {
             throw new IllegalArgumentException("does not fit");
@@ -89,10 +101,12 @@ final class FakeRunner implements ModelRunner {
             sample(row, output);
         }
         batch.fillers().stream().filter(Batch.Filler::drawn).forEach(_ -> output.add(0, 0));
-        inFlight = true;
+        last = output;
+        behind += inFlight;
+        inFlight++;
         boolean fails = poisoned;
         return () -> {
-            inFlight = false;
+            inFlight--;
             try {
                 atAwait.run();
                 if (fails) {
@@ -123,7 +137,7 @@ final class FakeRunner implements ModelRunner {
         swappedIn += in.length / 2;
     }
 
-    /** What a failed batch has moved is not to be relied on. */
+    /** What a failed batch has moved or written is not to be relied on. */
     private void spoil(Batch batch) {
         for (int i = 0; i < batch.swapsOut().length; i += 2) {
             Arrays.fill(stored[batch.swapsOut()[i + 1]], -1);
@@ -131,6 +145,21 @@ final class FakeRunner implements ModelRunner {
         for (int i = 0; i < batch.swapsIn().length; i += 2) {
             Arrays.fill(contents[batch.swapsIn()[i + 1]], -1);
         }
+        int size = limits.blockTokens();
+        for (Batch.Row row : batch.rows()) {
+            for (int p = row.from(); p < row.to(); p++) {
+                contents[row.blocks().block(p / size)][p % size] = -1;
+            }
+        }
+    }
+
+    /** A token of a row: that of the batch before where it is carried. */
+    private int token(Batch.Row row, int p) {
+        if (p < row.known()) {
+            return row.tokens()[p];
+        }
+        require(p == row.to() - 1 && row.carried() < last.size, "a token that nobody has drawn");
+        return Math.max(0, last.tokens[row.carried()]);
     }
 
     private void note(Batch batch) {
@@ -214,7 +243,7 @@ final class FakeRunner implements ModelRunner {
             prefix = contents[row.blocks().block((start - 1) / size)][(start - 1) % size];
         }
         for (int p = start; p < row.to(); p++) {
-            prefix = FakeModel.extend(prefix, row.tokens()[p]);
+            prefix = FakeModel.extend(prefix, token(row, p));
             long[] block = contents[row.blocks().block(p / size)];
             if (p >= row.from()) {
                 block[p % size] = prefix;
@@ -230,7 +259,7 @@ final class FakeRunner implements ModelRunner {
             int size = limits.blockTokens();
             long prefix = contents[row.blocks().block(p / size)][p % size];
             for (Batch.Draw draw : row.samples()) {
-                int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, row.tokens()[p], draw);
+                int token = notFinite.test(row) ? -1 : FakeModel.draw(prefix, token(row, p), draw);
                 output.add(token, FakeModel.logprob(prefix, token));
             }
         }
@@ -241,7 +270,7 @@ final class FakeRunner implements ModelRunner {
         long prefix = 0;
         int size = limits.blockTokens();
         for (int p = 0; p < row.to(); p++) {
-            prefix = FakeModel.extend(prefix, row.tokens()[p]);
+            prefix = FakeModel.extend(prefix, token(row, p));
             require(
                     contents[row.blocks().block(p / size)][p % size] == prefix,
                     "position of another prefix in the context");
@@ -273,6 +302,11 @@ final class FakeRunner implements ModelRunner {
             }
             tokens[size] = token;
             logprobs[size++] = logprob;
+        }
+
+        @Override
+        public long deviceNanos() {
+            return 1;
         }
 
         @Override

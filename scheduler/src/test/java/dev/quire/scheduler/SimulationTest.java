@@ -52,19 +52,23 @@ class SimulationTest {
 
     @ParameterizedTest
     @CsvSource({
-        "1, fcfs, 24, 8, true, 0, false, 0",
-        "2, fcfs, 40, 8, true, 5, true, 0",
-        "3, priority, 24, 8, true, 1, true, 0",
-        "4, priority, 80, 4, true, 8, false, 0",
-        "5, fcfs, 13, 8, false, 5, true, 0",
-        "6, priority, 13, 8, false, 0, true, 0",
-        "7, fcfs, 60, 3, true, 12, true, 0",
-        "8, priority, 30, 16, true, 3, true, 0",
-        "9, static, 60, 8, false, 0, true, 0",
-        "10, dynamic, 40, 4, true, 0, true, 0",
-        "11, fcfs, 24, 8, true, 5, true, 40",
-        "12, priority, 30, 8, true, 0, false, 9",
-        "13, fcfs, 13, 8, true, 3, true, 200",
+        "1, fcfs, 24, 8, true, 0, false, 0, 1",
+        "2, fcfs, 40, 8, true, 5, true, 0, 1",
+        "3, priority, 24, 8, true, 1, true, 0, 1",
+        "4, priority, 80, 4, true, 8, false, 0, 1",
+        "5, fcfs, 13, 8, false, 5, true, 0, 1",
+        "6, priority, 13, 8, false, 0, true, 0, 1",
+        "7, fcfs, 60, 3, true, 12, true, 0, 1",
+        "8, priority, 30, 16, true, 3, true, 0, 1",
+        "9, static, 60, 8, false, 0, true, 0, 1",
+        "10, dynamic, 40, 4, true, 0, true, 0, 1",
+        "11, fcfs, 24, 8, true, 5, true, 40, 1",
+        "12, priority, 30, 8, true, 0, false, 9, 1",
+        "13, fcfs, 13, 8, true, 3, true, 200, 1",
+        "14, fcfs, 24, 8, true, 0, false, 0, 2",
+        "15, priority, 24, 8, true, 5, true, 0, 2",
+        "16, fcfs, 24, 8, true, 3, true, 40, 2",
+        "17, priority, 13, 8, true, 0, true, 9, 2",
     })
     void everybodyGetsWhatTheyWouldGetAlone(
             long seed,
@@ -74,11 +78,13 @@ class SimulationTest {
             boolean caching,
             int guesses,
             boolean faults,
-            int hostBlocks) {
+            int hostBlocks,
+            int queue) {
         random = new Random(seed);
         ManualClock clock = new ManualClock();
         ModelRunner.Limits limits = FakeRunner.limits(24, rows, blocks, hostBlocks);
         hand = new HandEngine(config(rows, caching, guesses), policy(policy, clock), limits, clock);
+        hand.runner.queue = queue;
         faulty = faults;
         injectFaults();
         int accepted = 0;
@@ -101,6 +107,7 @@ class SimulationTest {
         assertThat(hand.engine.facts().unfinished()).isZero();
         assertThat(hand.engine.facts().kvRepairs()).isZero();
         assertThat(preemptions()).isPositive();
+        assertThat(hand.runner.behind > TURNS / 10).as("steps launched behind others").isEqualTo(queue > 1);
         assertThat(hand.runner.swappedIn > 1000).isEqualTo(hostBlocks > 0);
         assertThat(complete).isGreaterThan(answered / 3);
         assertThat(dropped).isPositive();
@@ -111,7 +118,7 @@ class SimulationTest {
                 .isGreaterThanOrEqualTo((guesses > 0 ? 100 : 0) + sum(EngineListener.StepStats::acceptedTokens));
         System.out.printf(
                 "seed %d: %d steps, %d requests, %d complete, %d failed, %d dropped, %d preemptions, oldest %d,"
-                        + " %d guessed, %d accepted, %d swapped in%n",
+                        + " %d guessed, %d accepted, %d swapped in, %d behind%n",
                 seed,
                 hand.runner.steps,
                 answered,
@@ -122,7 +129,8 @@ class SimulationTest {
                 oldest,
                 sum(EngineListener.StepStats::guessedTokens),
                 sum(EngineListener.StepStats::acceptedTokens),
-                hand.runner.swappedIn);
+                hand.runner.swappedIn,
+                hand.runner.behind);
     }
 
     private static EngineConfig config(int rows, boolean caching, int guesses) {

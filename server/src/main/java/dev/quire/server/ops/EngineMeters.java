@@ -59,6 +59,7 @@ public final class EngineMeters implements EngineListener {
     private final Counter computedTokens;
     private final Counter paddingTokens;
     private final Counter stepSeconds;
+    private final Counter deviceSeconds;
     private final Counter kvAllocated;
     private final Counter kvFilled;
     private final Counter drafts;
@@ -120,6 +121,7 @@ public final class EngineMeters implements EngineListener {
         computedTokens = counter("quire:computed_tokens", "Tokens computed in steps, padding among them");
         paddingTokens = counter("quire:padding_tokens", "Of them computed for nobody; 0 with continuous batching");
         stepSeconds = counter("quire:step_seconds", "Time with a step on the device");
+        deviceSeconds = counter("quire:device_seconds", "Time in which the device was at work on a step");
         kvAllocated = counter("quire:kv_slots_allocated", "Positions allocated in the KV cache, summed over steps");
         kvFilled = counter("quire:kv_slots_filled", "Of them those that held keys and values");
         drafts = counter("vllm:spec_decode_num_drafts", "Times a sequence guessed ahead");
@@ -210,6 +212,7 @@ public final class EngineMeters implements EngineListener {
         computedTokens.increment(step.tokens());
         paddingTokens.increment(step.paddingTokens());
         stepSeconds.increment(step.nanos() / 1e9);
+        deviceSeconds.increment(step.deviceNanos() / 1e9);
         kvAllocated.increment((double) step.kvAllocatedSlots());
         kvFilled.increment((double) step.kvFilledSlots());
         if (step.guessedTokens() > 0) {

@@ -145,7 +145,7 @@ class EngineMetersTest {
     @Test
     void stepsAndRequestsAreCounted() {
         engine.onStep(
-                new StepStats(2, 3, 2, 40, 28, 10, 5, 1, 5, 3, 5, 100, 80, 75, 1, 64, 32, 32, 16, 7, 5, 1_000_000));
+                new StepStats(2, 3, 2, 40, 28, 10, 5, 1, 5, 3, 5, 100, 80, 75, 1, 64, 32, 32, 16, 7, 5, 1_000_000, 900_000));
         engine.onFirstToken(50_000_000);
         engine.onNextToken(20_000_000);
         engine.onFinish(new RequestStats(
@@ -173,6 +173,7 @@ class EngineMetersTest {
                         "quire:computed_tokens_total" + OF + "} 40.0",
                         "quire:padding_tokens_total" + OF + "} 10.0",
                         "quire:step_seconds_total" + OF + "} 0.001",
+                        "quire:device_seconds_total" + OF + "} 9.0E-4",
                         "quire:kv_slots_allocated_total" + OF + "} 80.0",
                         "quire:kv_slots_filled_total" + OF + "} 75.0",
                         "vllm:num_preemptions_total" + OF + "} 1.0",
