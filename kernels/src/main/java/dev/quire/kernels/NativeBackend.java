@@ -325,8 +325,8 @@ public final class NativeBackend implements Backend {
 
     private void requireRoom() {
         if (memory.running() == info.queue()) {
-            throw new IllegalStateException(
-                    "cannot start a program while " + (info.queue() == 1 ? "a program is" : "as many as queue are") + " running");
+            throw new IllegalStateException("cannot start a program while "
+                    + (info.queue() == 1 ? "a program is" : "as many as queue are") + " running");
         }
     }
 

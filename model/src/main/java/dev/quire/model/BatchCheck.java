@@ -94,7 +94,9 @@ final class BatchCheck {
                     + ", " + row.to() + "), with one sample and no scores fewer than its tokens are allowed");
         }
         int needed = scored ? Math.max(row.known(), row.scoresTo() + 1) : row.known();
-        require(row.carried() < 0 || (row.drafts() == 0 && needed < row.to()), "a carried token is neither a guess nor scored");
+        require(
+                row.carried() < 0 || (row.drafts() == 0 && needed < row.to()),
+                "a carried token is neither a guess nor scored");
         if (row.tokens().length < needed) {
             throw new IllegalArgumentException(
                     "row " + index + " has " + row.tokens().length + " tokens, " + needed + " are needed");

@@ -1,6 +1,7 @@
 package dev.quire.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.quire.kernels.Backends;
 import java.util.Arrays;
@@ -10,6 +11,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -114,6 +116,33 @@ class CudaModelTest {
             System.out.println(
                     name + " on " + ranks + " cuda: " + same + " of " + all + " greedy tokens are the reference's");
             assertThat(same).isGreaterThanOrEqualTo(all * 9 / 10);
+        }
+    }
+
+    @Test
+    void tokensCarriedOnTheDeviceAreThoseThatTheHostWouldHaveGiven() {
+        try (ModelLoader.LoadedRunner model = load("llama-tied", "cuda", 1)) {
+            DeviceRunner runner = model.runner();
+            TokenRun run = new TokenRun(runner);
+            for (TinyModels.Case c : TinyModels.cases("llama-tied")) {
+                assertThat(run.greedyAhead(c.prompt(), 20)).isEqualTo(run.greedy(c.prompt(), 20));
+            }
+            assertThat(runner.queue()).isEqualTo(2);
+            Batch.Row first =
+                    new Batch.Row(new int[] {1, 0}, 0, 1, run.blocks(0, 2), List.of(TokenRun.GREEDY), 0, 0, 0);
+            ModelRunner.Pending pending = runner.launch(new Batch(List.of(first), new int[0]));
+            Batch.Row second = new Batch.Row(new int[] {1, 0}, 1, 2, run.blocks(0, 2), List.of(), 0, 0, 0);
+            second.carry(1);
+            assertThatThrownBy(() -> runner.launch(new Batch(List.of(second), new int[0])))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("carried from sample 1 of the step before, which has 1");
+            second.carry(0);
+            ModelRunner.Pending behind = runner.launch(new Batch(List.of(second), new int[0]));
+            assertThatThrownBy(() -> runner.launch(new Batch(List.of(second), new int[0])))
+                    .isInstanceOf(IllegalStateException.class);
+            assertThatThrownBy(behind::await).hasMessageContaining("not the first");
+            assertThat(pending.await().deviceNanos()).isPositive();
+            behind.await();
         }
     }
 

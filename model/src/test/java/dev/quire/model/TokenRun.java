@@ -23,7 +23,11 @@ final class TokenRun {
     }
 
     StepOutput step(Batch.Row... rows) {
-        return runner.launch(new Batch(List.of(rows), NO_COPIES)).await();
+        return launch(rows).await();
+    }
+
+    private ModelRunner.Pending launch(Batch.Row... rows) {
+        return runner.launch(new Batch(List.of(rows), NO_COPIES));
     }
 
     /** The logits of each position of a text, computed {@code chunk} tokens at a time. */
@@ -55,6 +59,22 @@ final class TokenRun {
             from = n;
             tokens[n] = out.token(0);
         }
+        return Arrays.copyOfRange(tokens, prompt.length, tokens.length);
+    }
+
+    /** The same, each step launched before the one before it has ended, whose token it carries. */
+    int[] greedyAhead(int[] prompt, int count) {
+        int[] tokens = Arrays.copyOf(prompt, prompt.length + count);
+        BlockTable table = blocks(1, tokens.length);
+        ModelRunner.Pending before = launch(new Batch.Row(tokens, 0, prompt.length, table, List.of(GREEDY), 0, 0, 0));
+        for (int n = prompt.length; n < tokens.length - 1; n++) {
+            Batch.Row row = new Batch.Row(tokens, n, n + 1, table, List.of(GREEDY), 0, 0, 0);
+            row.carry(0);
+            ModelRunner.Pending next = launch(row);
+            tokens[n] = before.await().token(0);
+            before = next;
+        }
+        tokens[tokens.length - 1] = before.await().token(0);
         return Arrays.copyOfRange(tokens, prompt.length, tokens.length);
     }
 }

@@ -107,7 +107,9 @@ class SimulationTest {
         assertThat(hand.engine.facts().unfinished()).isZero();
         assertThat(hand.engine.facts().kvRepairs()).isZero();
         assertThat(preemptions()).isPositive();
-        assertThat(hand.runner.behind > TURNS / 10).as("steps launched behind others").isEqualTo(queue > 1);
+        assertThat(hand.runner.behind > TURNS / 10)
+                .as("steps launched behind others")
+                .isEqualTo(queue > 1);
         assertThat(hand.runner.swappedIn > 1000).isEqualTo(hostBlocks > 0);
         assertThat(complete).isGreaterThan(answered / 3);
         assertThat(dropped).isPositive();

@@ -144,8 +144,8 @@ class EngineMetersTest {
 
     @Test
     void stepsAndRequestsAreCounted() {
-        engine.onStep(
-                new StepStats(2, 3, 2, 40, 28, 10, 5, 1, 5, 3, 5, 100, 80, 75, 1, 64, 32, 32, 16, 7, 5, 1_000_000, 900_000));
+        engine.onStep(new StepStats(
+                2, 3, 2, 40, 28, 10, 5, 1, 5, 3, 5, 100, 80, 75, 1, 64, 32, 32, 16, 7, 5, 1_000_000, 900_000));
         engine.onFirstToken(50_000_000);
         engine.onNextToken(20_000_000);
         engine.onFinish(new RequestStats(
