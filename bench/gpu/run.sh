@@ -26,11 +26,11 @@ if [ -n "$dry" ]; then
   kit=${GPUKIT:-$root/target/gpukit}
   out=${OUT:-$root/target/gpu-dry}
   mode=full
-  requests=4 prompt=24 output=8 # of the served workload
+  requests=4 few=2 prompt=24 output=8 # of the served workload
 else
   kit=${GPUKIT:-$root/.gpukit}
   out=${OUT:-/tmp/quire-gpu}
-  requests=256 prompt=1000 output=1000
+  requests=256 few=64 prompt=1000 output=1000
 fi
 build=${BUILD:-$out/build}
 programs=$kit/bin
@@ -91,13 +91,13 @@ served_model() { # sets model and vocab
   vocab=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1] + "/config.json"))["vocab_size"])' "$model")
 }
 serve_load() {
-  against serve 400 load quire $requests $prompt $output "$vocab" -- start_quire --model "$model" --device cuda \
+  against serve 400 load quire $prompt $output "$vocab" 64=$few 256=$requests -- start_quire --model "$model" --device cuda \
     --max-num-seqs $requests
 }
 serve_peers() { # the same requests to whichever of vLLM and SGLang this machine's Python has
   found=
   if [ -n "$dry" ]; then # in their place a server that is there, so that the rows' way is tried
-    against peer-vllm 100 load vllm $requests $prompt $output "$vocab" -- start_quire --model "$model" --device cpu
+    against peer-vllm 100 load vllm $prompt $output "$vocab" 256=$requests -- start_quire --model "$model" --device cpu
   fi
   for peer in vllm sglang; do
     if python3 -c "import $peer" >/dev/null 2>&1; then
@@ -106,7 +106,7 @@ serve_peers() { # the same requests to whichever of vLLM and SGLang this machine
       vllm) set -- python3 -m vllm.entrypoints.openai.api_server --model "$model" --dtype bfloat16 --max-model-len 2048 --max-num-seqs $requests --no-enable-prefix-caching ;;
       sglang) set -- python3 -m sglang.launch_server --model-path "$model" --dtype bfloat16 --context-length 2048 --max-running-requests $requests --disable-radix-cache ;;
       esac
-      START_SECONDS=300 against "peer-$peer" 600 load "$peer" $requests $prompt $output "$vocab" -- "$@" --host 127.0.0.1
+      START_SECONDS=300 against "peer-$peer" 600 load "$peer" $prompt $output "$vocab" 256=$requests -- "$@" --host 127.0.0.1
     else
       echo "== peer-$peer: not compared; this machine's python3 has no $peer"
     fi

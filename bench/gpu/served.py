@@ -1,8 +1,8 @@
-"""Asks a server that speaks the OpenAI API: served.py URL golden FILE | load NAME REQUESTS PROMPT OUTPUT VOCAB
+"""Asks a server that speaks the OpenAI API: served.py URL golden FILE | load NAME PROMPT OUTPUT VOCAB ROW=REQUESTS...
 
-golden: whether the greedy tokens are those of golden.json up to rounding, for models of dummy_model.py. load: REQUESTS at once of PROMPT
-random tokens and OUTPUT tokens each; prints rows of the table, with the share of time without a step where the server's
-/metrics has it.
+golden: whether the greedy tokens are those of golden.json up to rounding, for models of dummy_model.py. load: REQUESTS at once
+of PROMPT random tokens and OUTPUT tokens each, for the row of ROW requests, which a trial run's are fewer than; prints rows of
+the table, with the share of time in which the device did not work where the server's /metrics has it.
 """
 
 import json
@@ -65,7 +65,7 @@ def golden(url, path):
     return worst <= ROUNDING
 
 
-def steps(url):
+def at_work(url):
     for line in get(url + "/metrics").splitlines():
         if line.startswith("quire:device_seconds_total"):
             return float(line.split()[-1])
@@ -80,10 +80,25 @@ def predicted(row):
     sys.exit(f"{row}: nobody predicted it")
 
 
-def load(url, name, requests, prompt, output, vocab):
-    rng = random.Random(1)
-    prompts = [[rng.randrange(3, vocab) for _ in range(prompt)] for _ in range(requests)]
-    complete(url, prompts[0][: prompt // 2], 2)  # warm
+def random_prompt(rng, length, vocab):
+    return [rng.randrange(3, vocab) for _ in range(length)]
+
+
+def first_token(url, rng, length, vocab):
+    """Of one prompt alone on the server, the median of nine."""
+    times = []
+    for _ in range(9):
+        prompt = random_prompt(rng, length, vocab)
+        time.sleep(0.1)
+        began = time.monotonic()
+        complete(url, prompt, 1)
+        times.append(time.monotonic() - began)
+    row, ms = "TTFT of a 2k prompt over HTTP", 1e3 * sorted(times)[4]
+    print(f"| {row} | {1e3 * ms:.0f} | {ms:.1f} ms | {length} tokens, from {1e3 * min(times):.1f} to {1e3 * max(times):.1f} ms | {predicted(row)} |")
+
+
+def load(url, name, rng, requests, shape, prompt, output, vocab):
+    prompts = [random_prompt(rng, prompt, vocab) for _ in range(requests)]
     tokens, failed = [], []
 
     def one(p):
@@ -92,26 +107,35 @@ def load(url, name, requests, prompt, output, vocab):
         except (OSError, ValueError, KeyError) as e:
             failed.append(e)
 
-    before, began = steps(url), time.monotonic()
+    before, began = at_work(url), time.monotonic()
     threads = [threading.Thread(target=one, args=(p,)) for p in prompts]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
     seconds = time.monotonic() - began
-    shape = "256 x 1000/1000"  # the row's; a trial run is smaller
     row = f"serving {shape}" if name == "quire" else f"peer: {name} {shape}"
     print(f"| {row} | {1e6 * seconds:.0f} | {sum(tokens) / seconds:.0f} tok/s | {requests} x {prompt}/{output} | {predicted(row)} |")
     if name == "quire" and before is not None:
-        idle = max(0.0, 1 - (steps(url) - before) / seconds)
+        idle = max(0.0, 1 - (at_work(url) - before) / seconds)
         row = f"GPU idle while serving {shape}"
         print(f"| {row} | {1e6 * seconds * idle:.0f} | {100 * idle:.1f} % | time in which the device was not at work | {predicted(row)} |")
     if failed or len(set(tokens)) != 1 or tokens[0] != output:
         sys.exit(f"{len(failed)} requests failed ({failed[:1]}), or had another number of tokens than {output}")
+
+
+def loads(url, name, prompt, output, vocab, *sizes):
+    rng = random.Random(1)
+    complete(url, random_prompt(rng, prompt, vocab), 2)  # warm
+    if name == "quire":
+        first_token(url, rng, 2048 if prompt >= 1000 else prompt, vocab)
+    for size in sizes:
+        row, requests = map(int, size.split("="))
+        load(url, name, rng, requests, f"{row} x 1000/1000", prompt, output, vocab)
     return True
 
 
 url, what, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 wait_for(url)
-ok = golden(url, arguments[0]) if what == "golden" else load(url, arguments[0], *map(int, arguments[1:]))
+ok = golden(url, arguments[0]) if what == "golden" else loads(url, arguments[0], *map(int, arguments[1:4]), *arguments[4:])
 sys.exit(0 if ok else 1)

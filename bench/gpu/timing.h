@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -116,10 +117,10 @@ class Replay {
     must(cudaGraphLaunch(runnable_, stream()), "launch");
 #endif
   }
-  /// Median microseconds of one call.
-  double time_us(int replays) const {
+  /// Median microseconds of one call, the device idle before each for `pause_us`.
+  double time_us(int replays, unsigned pause_us = 0) const {
 #ifdef QR_SHIM
-    (void)replays;
+    (void)replays, (void)pause_us;
     return 1;
 #else
     cudaEvent_t begin, end;
@@ -127,6 +128,7 @@ class Replay {
     cudaEventCreate(&end);
     std::vector<double> times;
     for (int r = 0; r < replays + 2; r++) {
+      if (pause_us > 0) usleep(pause_us);
       cudaEventRecord(begin, stream());
       launch();
       cudaEventRecord(end, stream());

@@ -259,7 +259,8 @@ void row_cases() {
   norm_case(2, 40008, true, 6);
   uint64_t seed = 10;
   for (Rotation r : {Rotation{3, 4, 2, 128, 128, 0, false}, {3, 3, 1, 64, 64, 0, true}, {2, 2, 1, 80, 32, 0, false},
-                            {3, 2, 2, 128, 64, 1, false}, {2, 2, 1, 256, 256, 0, true}, {3, 8, 4, 96, 96, 1, true}}) {
+                            {3, 2, 2, 128, 64, 1, false}, {2, 2, 1, 256, 256, 0, true}, {3, 8, 4, 96, 96, 1, true},
+                            {2, 3, 1, 80, 20, 0, true}, {2, 2, 2, 100, 36, 1, false}}) {
     for (const KvKind kv : {KvKind::kBf16, KvKind::kInt8, KvKind::kFp8}) {
       r.kv = kv;
       rope_case(r, seed);
