@@ -99,8 +99,9 @@ def main(folder, what):
             write_weights(folder / "part", config)
             os.replace(folder / "part", done)
     else:
-        for name in ("config.json", "model.safetensors", "golden.json"):
-            shutil.copyfile(Path(what) / name, folder / name)
+        for name in ("config.json", "model.safetensors", "golden.json", "golden_clear.json"):
+            if (Path(what) / name).exists():
+                shutil.copyfile(Path(what) / name, folder / name)
         config = json.loads((folder / "config.json").read_text())
     write_tokenizer(folder / "tokenizer.json", config["vocab_size"])
 

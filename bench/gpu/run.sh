@@ -77,7 +77,7 @@ against() { # name of the phase, seconds, arguments of served.py behind the addr
 serve_tiny() {
   for model in "$kit"/models/*/; do
     tiny=$(basename "$model")
-    against "tiny-$tiny" 60 golden "$model/golden.json" -- start_quire --model "$model" --device cuda
+    against "tiny-$tiny" 60 golden "${model%/}" -- start_quire --model "$model" --device cuda
   done
 }
 served_model() { # sets model and vocab

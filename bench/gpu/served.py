@@ -1,6 +1,7 @@
-"""Asks a server that speaks the OpenAI API: served.py URL golden FILE | load NAME PROMPT OUTPUT VOCAB ROW=REQUESTS...
+"""Asks a server that speaks the OpenAI API: served.py URL golden FOLDER | load NAME PROMPT OUTPUT VOCAB ROW=REQUESTS...
 
-golden: whether the greedy tokens are those of golden.json up to rounding, for models of dummy_model.py. load: REQUESTS at once
+golden: whether the greedy tokens are those of golden.json up to rounding and all those of golden_clear.json, where no choice
+is close, for models of dummy_model.py. load: REQUESTS at once
 of PROMPT random tokens and OUTPUT tokens each, for the row of ROW requests, which a trial run's are fewer than; prints rows of
 the table, with the share of time in which the device did not work where the server's /metrics has it.
 """
@@ -48,21 +49,33 @@ def near(url, context, token):
     return max(best.values()) - best.get(f"{token},", -math.inf)
 
 
-def golden(url, path):
+def greedy(url, case):
+    text = complete(url, case["prompt"], len(case["greedy"]))["choices"][0]["text"]
+    return [int(t) for t in text.split(",") if t]
+
+
+def cases_of(folder, name):
+    path = os.path.join(folder, name)
+    return json.load(open(path))["cases"] if os.path.exists(path) else []
+
+
+def golden(url, folder):
     """bf16 against float32: where the tokens part, the two must be choices that rounding may swap."""
     same = total = 0
     worst = 0.0
-    for case in json.load(open(path))["cases"]:
+    clear = cases_of(folder, "golden_clear.json")
+    equal = sum(greedy(url, case) == case["greedy"] for case in clear)
+    for case in cases_of(folder, "golden.json"):
         wanted = case["greedy"]
-        text = complete(url, case["prompt"], len(wanted))["choices"][0]["text"]
-        got = [int(t) for t in text.split(",") if t]
+        got = greedy(url, case)
         total += 1
         same += got == wanted
         if got != wanted:
             at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), len(got))
             worst = max(worst, near(url, case["prompt"] + wanted[:at], wanted[at]))
-    print(f"{same} of {total} prompts have the tokens of transformers; the others part at a log-probability's difference of {worst:.3f} at most")
-    return worst <= ROUNDING
+    print(f"{equal} of {len(clear)} clear prompts and {same} of {total} others have the tokens of transformers; "
+          f"the rest part at a log-probability's difference of {worst:.3f} at most")
+    return equal == len(clear) and total > 0 and worst <= ROUNDING
 
 
 def at_work(url):

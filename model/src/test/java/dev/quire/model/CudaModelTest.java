@@ -119,6 +119,25 @@ class CudaModelTest {
         }
     }
 
+    static Stream<Arguments> modelsWithClearPrompts() {
+        List<String> names = TinyModels.namesWithClearPrompts();
+        return models().filter(model -> names.contains(model.get()[0]));
+    }
+
+    /** Where no choice is close, bfloat16 makes the reference's. */
+    @ParameterizedTest
+    @MethodSource("modelsWithClearPrompts")
+    void clearTokensAreThoseOfTheReference(String name, int ranks) {
+        List<TinyModels.Clear> cases = TinyModels.clear(name);
+        assertThat(cases).isNotEmpty();
+        try (ModelLoader.LoadedRunner model = load(name, "cuda", ranks)) {
+            TokenRun run = new TokenRun(model.runner());
+            for (TinyModels.Clear c : cases) {
+                assertThat(run.greedy(c.prompt(), c.greedy().length)).isEqualTo(c.greedy());
+            }
+        }
+    }
+
     @Test
     void tokensCarriedOnTheDeviceAreThoseThatTheHostWouldHaveGiven() {
         try (ModelLoader.LoadedRunner model = load("llama-tied", "cuda", 1)) {

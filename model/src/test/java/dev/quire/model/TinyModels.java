@@ -22,6 +22,9 @@ final class TinyModels {
     /** @param logits of each position of the prompt */
     record Case(int[] prompt, List<float[]> logits, int[] greedy) {}
 
+    /** A prompt after which no choice of a greedy token is close. */
+    record Clear(int[] prompt, int[] greedy) {}
+
     private TinyModels() {}
 
     static Path folder(String name) {
@@ -54,9 +57,28 @@ final class TinyModels {
 
     /** Those for which {@link #logitsOfCodes} is there. */
     static List<String> namesWithCodes() {
+        return namesWith("golden_codes.json");
+    }
+
+    /** Those for which {@link #clear} is there. */
+    static List<String> namesWithClearPrompts() {
+        return namesWith("golden_clear.json");
+    }
+
+    private static List<String> namesWith(String file) {
         return names().stream()
-                .filter(name -> Files.exists(folder(name).resolve("golden_codes.json")))
+                .filter(name -> Files.exists(folder(name).resolve(file)))
                 .toList();
+    }
+
+    static List<Clear> clear(String name) {
+        List<Clear> cases = new ArrayList<>();
+        for (JsonNode c : JsonMapper.shared()
+                .readTree(folder(name).resolve("golden_clear.json"))
+                .path("cases")) {
+            cases.add(new Clear(ints(c.path("prompt")), ints(c.path("greedy"))));
+        }
+        return cases;
     }
 
     /** What the reference says of the last case's prompt with a cache of int8 or fp8. */
