@@ -40,7 +40,7 @@ inline QrSampleRow plain_sample() {
 }
 
 void measure_ceilings(const CublasLt& lt);
-void kernel_table(const CublasLt& lt, bool full);
+void kernel_table(CublasLt& lt, bool full);
 /// Steps of a model of Llama-3-8B's shape with random weights, driven from here as graphs.
 void model_table(const CublasLt& lt);
 

@@ -7,6 +7,7 @@
 #include "attention_scene.h"
 #include "bench.h"
 #include "linear.h"
+#include "product.h"
 #include "rows.h"
 #include "sample.h"
 
@@ -153,7 +154,7 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k) {
   Linear linear(lt, rows, n, k);
   linear.own(x, weights[0], out, false);
   const int checked = std::min(rows, 24);
-  const GemmArgs plain = {x, weights[0], reference, nullptr, checked, n, k, n, 0, 0, nullptr};
+  const GemmArgs plain = {x, weights[0], reference, nullptr, checked, n, k, n, 0, 0, nullptr, nullptr};
   must(gemm_plain(plain, stream()), "plain");
   expect(name, distance(download(out, static_cast<int64_t>(checked) * n), download(reference, static_cast<int64_t>(checked) * n)), 5e-3);
   linear.tune(x, weights, out);
@@ -171,7 +172,7 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k) {
   cudaFree(reference);
 }
 
-void quant_row(const CublasLt& lt, WeightFormat format, int rows, int n, int k) {
+void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k) {
   const char* type = format == WeightFormat::kInt4 ? "int4" : format == WeightFormat::kInt8 ? "int8" : "float8";
   const std::string name = shape_of(type, rows, n, k);
   rows = sized(rows, 70);
@@ -193,10 +194,12 @@ void quant_row(const CublasLt& lt, WeightFormat format, int rows, int n, int k) 
   for (int i = 0; i < copies; i++) weights.push_back(upload(packed));
   bf16 *x = random_bf16(static_cast<int64_t>(rows) * k, 1, 3), *dense = reserve<bf16>(static_cast<int64_t>(n) * k);
   bf16 *out = reserve<bf16>(static_cast<int64_t>(rows) * n), *reference = reserve<bf16>(static_cast<int64_t>(rows) * n);
-  float* workspace = reserve<float>(gemm_workspace(rows, n, k));
+  const ProductWorkspace needed = product_workspace(format, rows, n, k);
+  float* slices = reserve<float>(std::max<int64_t>(1, needed.slices));
+  bf16* piece = reserve<bf16>(std::max<int64_t>(1, needed.dense));
   auto run = [&](int i) {
-    const GemmArgs args = {x, weights[static_cast<size_t>(i % copies)], out, nullptr, rows, n, k, n, 0, 0, workspace};
-    must(rows <= kSkinnyRows ? gemm_skinny(format, args, stream()) : gemm_quant(format, args, stream()), "quantised gemm");
+    const GemmArgs args = {x, weights[static_cast<size_t>(i % copies)], out, nullptr, rows, n, k, n, 0, 0, slices, piece};
+    must(product(lt, format, args, stream()), "product of quantised weights");
   };
   run(0);
   must(dequantise(format, weights[0], dense, n, k, stream()), "dequantise");
@@ -214,10 +217,10 @@ void quant_row(const CublasLt& lt, WeightFormat format, int rows, int n, int k) 
           (!lt.present() ? "no cuBLASLt" : text("%.2f x cuBLASLt bf16", linear.lt_us / us) + text(" (%.1f us)", linear.lt_us)));
   for (uint8_t* w : weights) cudaFree(w);
   for (const bf16* w : rotated) cudaFree(const_cast<bf16*>(w));
-  for (void* p : {static_cast<void*>(x), static_cast<void*>(dense), static_cast<void*>(out), static_cast<void*>(reference), static_cast<void*>(workspace)}) cudaFree(p);
+  for (void* p : {static_cast<void*>(x), static_cast<void*>(dense), static_cast<void*>(out), static_cast<void*>(reference), static_cast<void*>(slices), static_cast<void*>(piece)}) cudaFree(p);
 }
 
-void gemm_rows(const CublasLt& lt, bool full) {
+void gemm_rows(CublasLt& lt, bool full) {
   gemm_row(lt, 1, 4096, 4096);
   gemm_row(lt, 1, 28672, 4096);
   gemm_row(lt, 1, 4096, 14336);
@@ -237,7 +240,9 @@ void gemm_rows(const CublasLt& lt, bool full) {
   quant_row(lt, WeightFormat::kFloat8, 64, 28672, 4096);
   quant_row(lt, WeightFormat::kInt4, 64, 28672, 4096);
   quant_row(lt, WeightFormat::kInt4, 32, 4096, 4096);
-  if (full) quant_row(lt, WeightFormat::kInt4, 256, 28672, 4096);
+  quant_row(lt, WeightFormat::kInt4, 256, 28672, 4096);
+  quant_row(lt, WeightFormat::kInt4, 2048, 28672, 4096);
+  quant_row(lt, WeightFormat::kFloat8, 2048, 28672, 4096);
 }
 
 void elementwise_rows(bool full) {
@@ -378,7 +383,7 @@ void measure_ceilings(const CublasLt& lt) {
   cudaFree(out);
 }
 
-void kernel_table(const CublasLt& lt, bool full) {
+void kernel_table(CublasLt& lt, bool full) {
   attention_rows(full);
   gemm_rows(lt, full);
   elementwise_rows(full);

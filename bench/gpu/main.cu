@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   const char* mode = argc > 1 ? argv[1] : "quick";
   cudaDeviceProp card;
   quire::bench::must(cudaGetDeviceProperties(&card, 0), "device");
-  const quire::bench::CublasLt lt;
+  quire::bench::CublasLt lt;
   printf("Card: %s, %d multiprocessors, %.0f GB.\n\n| row | us | rate | share | predicted |\n|---|---|---|---|---|\n", card.name,
          card.multiProcessorCount, static_cast<double>(card.totalGlobalMem) / 1e9);
   quire::bench::measure_ceilings(lt);

@@ -20,7 +20,8 @@ struct GemmArgs {
   int32_t stride;      // at least n
   int32_t add;         // 1: adds to what out holds
   int32_t out_float;   // 1: out is float, as for logits
-  float* workspace;    // of quantised products with more than kSkinnyRows rows: gemm_workspace floats
+  float* slices;       // of gemm_quant: gemm_workspace floats
+  bf16* dense;         // of a product of quantised weights with many rows: as product_workspace says
 };
 
 enum class WeightFormat { kBf16, kInt4, kInt8, kFloat8 };

@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(kThreads) gemm_quant_kernel(GemmArgs g, int sl
   cp_async_wait<0>();
 
   // Lane (g, t) holds rows g, g + 8 of W by rows 2t, 2t + 1 of x; its neighbour in g has the next column of out.
-  float* out = g.workspace + static_cast<int64_t>(slice) * g.rows * g.n;
+  float* out = g.slices + static_cast<int64_t>(slice) * g.rows * g.n;
 #pragma unroll
   for (int m = 0; m < kTilesPerWarp; m++) {
 #pragma unroll
@@ -121,7 +121,7 @@ __global__ void add_slices_kernel(GemmArgs g, int slices) {
        i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     float2 sum = make_float2(0, 0);
     for (int s = 0; s < slices; s++) {
-      const float2 part = reinterpret_cast<const float2*>(g.workspace)[s * pairs + i];
+      const float2 part = reinterpret_cast<const float2*>(g.slices)[s * pairs + i];
       sum.x += part.x;
       sum.y += part.y;
     }

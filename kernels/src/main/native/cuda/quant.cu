@@ -34,12 +34,15 @@ std::vector<uint8_t> pack_tiles(WeightFormat format, int n, int k, Pack pack) {
   return packed;
 }
 
-/// One block per tile of 16 rows by 64 columns, one warp.
+constexpr int kWarps = 8;
+
+/// A warp a tile of 16 rows by 64 columns.
 template <WeightFormat kFormat>
-__global__ void dequantise_kernel(const uint8_t* weight, bf16* out, int k) {
+__global__ void __launch_bounds__(kWarps* kWarpSize) dequantise_kernel(const uint8_t* weight, bf16* out, int k) {
   start_after_previous();
-  const int lane = threadIdx.x;
-  const int64_t which = static_cast<int64_t>(blockIdx.y) * (k / kTileColumns) + blockIdx.x;
+  const int lane = threadIdx.x % kWarpSize, across = blockIdx.x * kWarps + threadIdx.x / kWarpSize;
+  if (across >= k / kTileColumns) return;
+  const int64_t which = static_cast<int64_t>(blockIdx.y) * (k / kTileColumns) + across;
   QuantTile<kFormat> tile;
   tile.load(weight + which * QuantTile<kFormat>::kBytes, lane);
 #pragma unroll
@@ -58,7 +61,7 @@ __global__ void dequantise_kernel(const uint8_t* weight, bf16* out, int k) {
         values[2 * i + 1] = weights.y;
       }
       const int row = blockIdx.y * kTileRows + lane / 4 + half * 8;
-      store8(out + static_cast<int64_t>(row) * k + blockIdx.x * kTileColumns + group * kGroup + lane % 4 * 8, values);
+      store8(out + static_cast<int64_t>(row) * k + across * kTileColumns + group * kGroup + lane % 4 * 8, values);
     }
   }
 }
@@ -112,11 +115,11 @@ std::vector<uint8_t> pack_float8(const std::vector<uint8_t>& q, const std::vecto
 }
 
 cudaError_t dequantise(WeightFormat format, const void* weight, bf16* out, int n, int k, cudaStream_t stream) {
-  const dim3 grid(k / kTileColumns, n / kTileRows);
+  const dim3 grid(ceil_div(k / kTileColumns, kWarps), n / kTileRows);
   auto kernel = format == WeightFormat::kInt4   ? dequantise_kernel<WeightFormat::kInt4>
                 : format == WeightFormat::kInt8 ? dequantise_kernel<WeightFormat::kInt8>
                                                 : dequantise_kernel<WeightFormat::kFloat8>;
-  LAUNCH(kernel, grid, kWarpSize, 0, stream, static_cast<const uint8_t*>(weight), out, k);
+  LAUNCH(kernel, grid, kWarps * kWarpSize, 0, stream, static_cast<const uint8_t*>(weight), out, k);
   return launched();
 }
 

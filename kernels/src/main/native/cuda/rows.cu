@@ -55,6 +55,11 @@ __global__ void carry_tokens_kernel(CarryArgs a) {
   a.token[t] = max(0, min(a.drawn[a.carry[t]], a.vocab - 1));
 }
 
+__global__ void repeat_row_kernel(const float* row, bf16* out, int cols, int stride) {
+  start_after_previous();
+  for (int c = threadIdx.x; c < cols; c += kThreads) out[static_cast<int64_t>(blockIdx.x) * stride + c] = to_bf16(row[c]);
+}
+
 __global__ void gather_rows_kernel(const bf16* x, const int32_t* row, bf16* out, int cols) {
   start_after_previous();
   const uint4* from = reinterpret_cast<const uint4*>(x + static_cast<int64_t>(row[blockIdx.x]) * cols);
@@ -101,6 +106,11 @@ cudaError_t embed(const EmbedArgs& args, cudaStream_t stream) {
 
 cudaError_t carry_tokens(const CarryArgs& a, cudaStream_t stream) {
   LAUNCH(carry_tokens_kernel, ceil_div(a.tokens, kThreads), kThreads, 0, stream, a);
+  return launched();
+}
+
+cudaError_t repeat_row(const float* row, bf16* out, int rows, int cols, int stride, cudaStream_t stream) {
+  LAUNCH(repeat_row_kernel, rows, kThreads, 0, stream, row, out, cols, stride);
   return launched();
 }
 

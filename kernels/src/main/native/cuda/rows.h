@@ -62,6 +62,9 @@ struct CarryArgs {
 };
 cudaError_t carry_tokens(const CarryArgs& args, cudaStream_t stream);
 
+/// out[r, c] = row[c], a row of out every `stride` elements.
+cudaError_t repeat_row(const float* row, bf16* out, int rows, int cols, int stride, cudaStream_t stream);
+
 /// out[r, :] = x[row[r], :], cols % 8 == 0.
 cudaError_t gather_rows(const bf16* x, const int32_t* row, bf16* out, int rows, int cols, cudaStream_t stream);
 

@@ -66,14 +66,6 @@ cudaError_t run_embed(const Run& run, const QrEmbed& a) {
   return embed(args, run.stream);
 }
 
-cudaError_t multiply(CublasLt& lt, WeightFormat format, const GemmArgs& args, cudaStream_t stream) {
-  const bool skinny = args.rows <= kSkinnyRows && args.k % kTileColumns == 0 && args.n % kTileRows == 0;
-  if (skinny) return gemm_skinny(format, args, stream);
-  if (format != WeightFormat::kBf16) return gemm_quant(format, args, stream);
-  if (args.rows > kSkinnyRows && lt.multiply(args, stream)) return launched();
-  return args.k % kVector == 0 ? gemm_tile(args, stream) : gemm_plain(args, stream);
-}
-
 /// The parts one after the other, each into its columns of out.
 cudaError_t run_linear(const Run& run, const Operation& op) {
   const QrLinear& a = op.args.linear;
@@ -93,8 +85,9 @@ cudaError_t run_linear(const Run& run, const Operation& op) {
     args.stride = a.out_cols;
     args.add = (op.flags & QR_ADD) != 0;
     args.out_float = wide;
-    args.workspace = run.workspace.slices.at<float>();
-    status = multiply(run.lt, weight_format(w), args, run.stream);
+    args.slices = run.workspace.slices.at<float>();
+    args.dense = run.workspace.dense.at<bf16>();
+    status = product(run.lt, weight_format(w), args, run.stream);
     column += w.rows;
   }
   return status;
@@ -243,24 +236,23 @@ int run_all_gather(const Run& run, const Operation& op) {
   return checked(place_columns(gathered, at<float>(a.out), rows, a.cols, a.out_cols, run.stream), "columns of the ranks");
 }
 
-/// Floats that the products of one operation need.
-int64_t slices_of(const QrLinear& a, int rows) {
-  int64_t most = 0;
+/// What the products of one operation need, one after the other.
+void add_products(ProductWorkspace& most, const QrLinear& a, int rows) {
   for (int p = 0; p < a.n_parts; p++) {
     const QrWeight& w = a.parts[p];
-    if (weight_format(w) == WeightFormat::kBf16 || rows <= kSkinnyRows) continue;
-    most = std::max(most, gemm_workspace(rows, static_cast<int>(w.rows), a.in_cols));
+    const ProductWorkspace own = product_workspace(weight_format(w), rows, static_cast<int>(w.rows), a.in_cols);
+    most = {std::max(most.slices, own.slices), std::max(most.dense, own.dense)};
   }
-  return most;
 }
 
 }  // namespace
 
 int Workspace::reserve(const Program& program, const StepArrays& step, int ranks, bool* grew) {
-  int64_t floats = 0, out = 0, stats = 0, columns = 0, sorted = 0;
+  ProductWorkspace products;
+  int64_t out = 0, stats = 0, columns = 0, sorted = 0;
   for (const Operation& op : program.operations()) {
     const int rows = (op.flags & QR_ROWS_LOGITS) != 0 ? step.logits : step.tokens;
-    if (op.opcode == QR_OP_LINEAR) floats = std::max(floats, slices_of(op.args.linear, rows));
+    if (op.opcode == QR_OP_LINEAR) add_products(products, op.args.linear, rows);
     if (op.opcode == QR_OP_ALL_GATHER) columns = std::max(columns, static_cast<int64_t>(rows) * op.args.all_gather.cols * ranks);
     if (op.opcode == QR_OP_EXPERTS) sorted = std::max(sorted, experts_workspace(experts_args(op.args.experts, rows, op.flags)));
   }
@@ -271,7 +263,8 @@ int Workspace::reserve(const Program& program, const StepArrays& step, int ranks
     stats = std::max(stats, rows);
   }
   const SampleWorkspace sampling = sample_workspace(step.logits, program.sample() == nullptr ? 0 : program.sample()->vocab, step.samples);
-  int status = slices.reserve(static_cast<uint64_t>(floats) * sizeof(float), grew);
+  int status = slices.reserve(static_cast<uint64_t>(products.slices) * sizeof(float), grew);
+  if (status == QR_OK) status = dense.reserve(static_cast<uint64_t>(products.dense) * sizeof(bf16), grew);
   if (status == QR_OK) status = partial_out.reserve(static_cast<uint64_t>(out) * sizeof(float), grew);
   if (status == QR_OK) status = partial_stats.reserve(static_cast<uint64_t>(stats) * sizeof(float2), grew);
   if (status == QR_OK) status = experts.reserve(static_cast<uint64_t>(sorted), grew);

@@ -2,16 +2,16 @@
 #ifndef QUIRE_CUDA_RUN_H
 #define QUIRE_CUDA_RUN_H
 
-#include "cublaslt.h"
 #include "group.h"
 #include "outcome.h"
+#include "product.h"
 #include "step.h"
 
 namespace quire::cuda {
 
 /// What kernels need beside their operands; as large as the largest step so far.
 struct Workspace {
-  DeviceBuffer slices;         // of products
+  DeviceBuffer slices, dense;  // of products
   DeviceBuffer partial_out, partial_stats;  // of attention
   DeviceBuffer experts;                     // rows sorted by expert
   DeviceBuffer choices, adjusted;           // of sampling

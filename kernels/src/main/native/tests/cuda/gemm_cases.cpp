@@ -42,13 +42,14 @@ void compare(const std::string& name, const Product& p, const void* weight, cons
     }
   }
   Device<bf16> d_x(x), out_bf16(count);
-  Device<float> d_bias(bias, Writer::kNobody), out_float(count), workspace(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
+  Device<float> d_bias(bias, Writer::kNobody), out_float(count), slices(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
+  Device<bf16> dense(static_cast<size_t>(p.n) * static_cast<size_t>(p.k));
   Device<bf16> added(before);
   Device<float> added_float(before_float);
   void* out = p.out_float ? static_cast<void*>(p.add ? added_float.data() : out_float.data())
                           : static_cast<void*>(p.add ? added.data() : out_bf16.data());
   const GemmArgs args = {d_x.data(), weight, out, p.bias ? d_bias.data() : nullptr, p.rows, p.n, p.k, p.n, p.add, p.out_float,
-                         workspace.data()};
+                         slices.data(), dense.data()};
   require(multiply(args), name.c_str());
   if (p.out_float) {
     const std::vector<float> got = (p.add ? added_float : out_float).host();

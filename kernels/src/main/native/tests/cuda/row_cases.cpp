@@ -198,6 +198,14 @@ void move_cases() {
   check("gather rows", relative_error(gathered.host(), picked), 0);
   digest(gathered.host());
 
+  const std::vector<float> bias = random.normals(37);
+  Device<float> d_bias(bias, Writer::kNobody);
+  Device<bf16> repeated(std::vector<bf16>(3 * 40, bf16{1}));
+  require(repeat_row(d_bias.data(), repeated.data(), 3, 37, 40, nullptr), "repeat row");
+  std::vector<double> rows_of_bias;
+  for (int i = 0; i < 3 * 40; i++) rows_of_bias.push_back(i % 40 < 37 ? value_of(round_to_bf16(bias[static_cast<size_t>(i % 40)])) : value_of(bf16{1}));
+  check("repeat row", relative_error(repeated.host(), rows_of_bias), 0);
+
   // What was not finite is -1, what is beyond the vocabulary its last token.
   Device<int32_t> carry(std::vector<int32_t>{2, -1, 0, 1, 1}, Writer::kNobody), drawn(std::vector<int32_t>{44, -1, 7}, Writer::kNobody);
   Device<int32_t> carried(std::vector<int32_t>{1, 2, 3, 4, 5});

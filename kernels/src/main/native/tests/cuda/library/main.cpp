@@ -87,6 +87,8 @@ void weight_cases(Rig& rig) {
     expert_case(rig, type, 2, QR_NORMALISED, random);
     expert_case(rig, type, 11, QR_ROWS_LOGITS, random);
   }
+  // Weights made dense first.
+  for (int32_t type : {QR_Q4_1, QR_Q8_0, QR_F8_E4M3}) linear_case(rig, type, 384, 64, 130, type == QR_Q8_0 ? QR_ADD : 0, random);
   // Odd counts of columns: no two of out can be written together, or none but the last.
   for (int tokens : {3, 17}) {
     linear_case(rig, QR_Q4_0, 128, 256, tokens, 0, random, 33);
