@@ -154,7 +154,7 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k) {
   Linear linear(lt, rows, n, k);
   linear.own(x, weights[0], out, false);
   const int checked = std::min(rows, 24);
-  const GemmArgs plain = {x, weights[0], reference, nullptr, checked, n, k, n, 0, 0, nullptr, nullptr};
+  const GemmArgs plain = {x, weights[0], reference, nullptr, checked, n, k, n, 0, 0, nullptr, nullptr, nullptr, 0};
   must(gemm_plain(plain, stream()), "plain");
   expect(name, distance(download(out, static_cast<int64_t>(checked) * n), download(reference, static_cast<int64_t>(checked) * n)), 5e-3);
   linear.tune(x, weights, out);
@@ -172,10 +172,10 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k) {
   cudaFree(reference);
 }
 
-void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k) {
+void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k, bool float8 = false) {
   const char* type = format == WeightFormat::kInt4 ? "int4" : format == WeightFormat::kInt8 ? "int8" : "float8";
-  const std::string name = shape_of(type, rows, n, k);
-  rows = sized(rows, 70);
+  const std::string name = shape_of(type, rows, n, k) + (float8 ? ", x in 8 bits" : "");
+  rows = sized(rows, 140);
   n = sized(n, 256);
   k = sized(k, 320);
   const int64_t tiles = static_cast<int64_t>(n / kTileRows) * (k / kTileColumns), bytes = tiles * tile_bytes(format);
@@ -186,7 +186,10 @@ void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k) {
   std::mt19937 random(5);
   for (int64_t i = 0; i < bytes; i += 4) {
     uint32_t word = random();
-    if (i % tile_bytes(format) >= factors) word = (word & 0x00ff00ffu) | 0x2c002c00u;
+    const int64_t tile = i / tile_bytes(format), at = i % tile_bytes(format) - factors;
+    const uint32_t row = static_cast<uint32_t>(tile / (k / kTileColumns) * kTileRows + at / 8 + at % 8 / 4 * 8);
+    if (at >= 0 && float8) word = (row * 37 % 256) * 0x00010001u | 0x2c002c00u;  // one for all groups of a row
+    else if (at >= 0) word = (word & 0x00ff00ffu) | 0x2c002c00u;
     else if (format == WeightFormat::kFloat8) word &= 0xbfbfbfbfu;  // no code of NaN
     memcpy(&packed[static_cast<size_t>(i)], &word, 4);
   }
@@ -196,16 +199,16 @@ void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k) {
   bf16 *out = reserve<bf16>(static_cast<int64_t>(rows) * n), *reference = reserve<bf16>(static_cast<int64_t>(rows) * n);
   const ProductWorkspace needed = product_workspace(format, rows, n, k);
   float* slices = reserve<float>(std::max<int64_t>(1, needed.slices));
-  bf16* piece = reserve<bf16>(std::max<int64_t>(1, needed.dense));
+  uint8_t *piece = reserve<uint8_t>(std::max<int64_t>(1, needed.dense)), *codes = reserve<uint8_t>(std::max<int64_t>(1, needed.codes));
   auto run = [&](int i) {
-    const GemmArgs args = {x, weights[static_cast<size_t>(i % copies)], out, nullptr, rows, n, k, n, 0, 0, slices, piece};
+    const GemmArgs args = {x, weights[static_cast<size_t>(i % copies)], out, nullptr, rows, n, k, n, 0, 0, slices, piece, codes, float8};
     must(product(lt, format, args, stream()), "product of quantised weights");
   };
   run(0);
   must(dequantise(format, weights[0], dense, n, k, stream()), "dequantise");
   const int checked = std::min(rows, 24);
   must(gemm_plain({x, dense, reference, nullptr, checked, n, k, n, 0, 0, nullptr}, stream()), "plain");
-  expect(name, distance(download(out, static_cast<int64_t>(checked) * n), download(reference, static_cast<int64_t>(checked) * n)), 8e-3);
+  expect(name, distance(download(out, static_cast<int64_t>(checked) * n), download(reference, static_cast<int64_t>(checked) * n)), float8 ? 4e-2 : 8e-3);
   const double us = time_us(std::max(copies, 8), 9, run);
   Linear linear(lt, rows, n, k);
   std::vector<const bf16*> rotated;
@@ -217,7 +220,7 @@ void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k) {
           (!lt.present() ? "no cuBLASLt" : text("%.2f x cuBLASLt bf16", linear.lt_us / us) + text(" (%.1f us)", linear.lt_us)));
   for (uint8_t* w : weights) cudaFree(w);
   for (const bf16* w : rotated) cudaFree(const_cast<bf16*>(w));
-  for (void* p : {static_cast<void*>(x), static_cast<void*>(dense), static_cast<void*>(out), static_cast<void*>(reference), static_cast<void*>(slices), static_cast<void*>(piece)}) cudaFree(p);
+  for (void* p : {static_cast<void*>(x), static_cast<void*>(dense), static_cast<void*>(out), static_cast<void*>(reference), static_cast<void*>(slices), static_cast<void*>(piece), static_cast<void*>(codes)}) cudaFree(p);
 }
 
 void gemm_rows(CublasLt& lt, bool full) {
@@ -243,6 +246,8 @@ void gemm_rows(CublasLt& lt, bool full) {
   quant_row(lt, WeightFormat::kInt4, 256, 28672, 4096);
   quant_row(lt, WeightFormat::kInt4, 2048, 28672, 4096);
   quant_row(lt, WeightFormat::kFloat8, 2048, 28672, 4096);
+  quant_row(lt, WeightFormat::kFloat8, 256, 28672, 4096, true);
+  quant_row(lt, WeightFormat::kFloat8, 2048, 28672, 4096, true);
 }
 
 void elementwise_rows(bool full) {

@@ -41,7 +41,7 @@ class Linear {
     }
   }
   void own(const cuda::bf16* x, const cuda::bf16* weight, void* out, bool add) const {
-    const cuda::GemmArgs args = {x, weight, out, nullptr, rows_, n_, k_, n_, add, out_float_, nullptr, nullptr};
+    const cuda::GemmArgs args = {x, weight, out, nullptr, rows_, n_, k_, n_, add, out_float_, nullptr, nullptr, nullptr, 0};
     const bool skinny = rows_ <= cuda::kSkinnyRows;
     must(skinny ? cuda::gemm_skinny(cuda::WeightFormat::kBf16, args, stream()) : cuda::gemm_tile(args, stream()), "gemm");
   }

@@ -75,9 +75,11 @@ if [ -n "$shim" ]; then
   # shellcheck disable=SC2086
   $link -shared -pthread -static-libstdc++ -static-libgcc -Wl,--version-script="$here/../cpu/exports.map" -Wl,-z,defs \
     $linked -ldl -o "$library.tmp"
-  # shellcheck disable=SC2086
-  $CXX -std=c++20 -O2 -fPIC -fvisibility=hidden -Wall -Wextra ${QUIRE_CXXFLAGS:-} -shared -pthread "$here/shim/nccl.cpp" \
-    -o "$output/libnccl_shim.so"
+  for stand_in in nccl cublaslt; do
+    # shellcheck disable=SC2086
+    $CXX -std=c++20 -O2 -fPIC -fvisibility=hidden -Wall -Wextra ${QUIRE_CXXFLAGS:-} -shared -pthread "$here/shim/$stand_in.cpp" \
+      -o "$output/lib${stand_in}_shim.so"
+  done
 else
   # shellcheck disable=SC2086
   $link -shared -Xcompiler=-pthread -Xcompiler=-static-libstdc++,-static-libgcc -Xlinker=--version-script="$here/../cpu/exports.map" \

@@ -18,12 +18,19 @@ struct Heuristic {
   int reserved[4];
 };
 
-/// Products out[rows, n] (+)= x[rows, k] W[n, k]^T, in cuBLAS's column-major terms W^T x. All in bf16, out also in float.
+/// Both sides of a product as E4M3 codes: each of its numbers is multiplied by the scale of its row and of its column.
+struct Float8Operands {
+  const uint8_t *x, *weight;             // [rows, k], [n, k]
+  const float *x_scale, *weight_scale;  // [rows], [n]
+};
+
+/// Products out[rows, n] (+)= x[rows, k] W[n, k]^T, in cuBLAS's column-major terms W^T x. All in bf16, out also in float, x and
+/// W also in E4M3.
 class CublasLt {
  public:
   struct Shape {
     int32_t rows, n, k, stride;  // of out
-    bool out_float;
+    bool out_float, float8 = false;
     auto operator<=>(const Shape&) const = default;
   };
   struct Product {
@@ -41,8 +48,11 @@ class CublasLt {
   Product plan(const Shape& shape) const;
   /// Nonzero where the product was not started.
   int run(const Product& product, int algorithm, const void* x, const void* weight, void* out, bool add, cudaStream_t stream) const;
+  int run(const Product& product, int algorithm, const Float8Operands& operands, void* out, bool add, cudaStream_t stream) const;
   /// By the first algorithm. False where another kernel has to do it: a bias, an alignment or a shape that it refuses.
   bool multiply(const GemmArgs& args, cudaStream_t stream);
+  /// The same of these instead of the arguments' x and weight, on devices that multiply E4M3.
+  bool multiply(const GemmArgs& args, const Float8Operands& operands, cudaStream_t stream);
 
  private:
   void *handle_ = nullptr, *workspace_ = nullptr;
@@ -59,6 +69,8 @@ class CublasLt {
   int (*heuristic_)(void*, void*, void*, void*, void*, void*, void*, int, Heuristic*, int*) = nullptr;
 
   bool bind(void* library);
+  /// The product of a shape, null where it is refused.
+  const Product* planned(const Shape& shape);
 };
 
 }  // namespace quire::cuda

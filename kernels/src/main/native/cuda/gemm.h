@@ -21,7 +21,9 @@ struct GemmArgs {
   int32_t add;         // 1: adds to what out holds
   int32_t out_float;   // 1: out is float, as for logits
   float* slices;       // of gemm_quant: gemm_workspace floats
-  bf16* dense;         // of a product of quantised weights with many rows: as product_workspace says
+  uint8_t* dense;      // of a product of quantised weights with many rows: as product_workspace says
+  uint8_t* codes;      // of one that takes x in 8 bits: likewise
+  int32_t float8;      // 1: kFloat8 weights with a scale a row, and x may be rounded to 8 bits
 };
 
 enum class WeightFormat { kBf16, kInt4, kInt8, kFloat8 };

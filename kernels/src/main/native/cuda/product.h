@@ -10,9 +10,9 @@ namespace quire::cuda {
 /// every 64 rows, and cuBLASLt multiplies the rest.
 constexpr int kDenseRows = 128;
 
-/// What products of these sizes, or of fewer rows, need: floats of GemmArgs::slices, elements of GemmArgs::dense.
+/// What products of these sizes, or of fewer rows, need: floats of GemmArgs::slices, bytes of dense and codes.
 struct ProductWorkspace {
-  int64_t slices = 0, dense = 0;
+  int64_t slices = 0, dense = 0, codes = 0;
 };
 ProductWorkspace product_workspace(WeightFormat format, int rows, int n, int k);
 

@@ -107,7 +107,11 @@ int Context::pack(const WeightSource& source, uint64_t to) {
   const int status = weight_bytes(source.type, source.rows, source.cols, &bytes);
   if (status != QR_OK) return status;
   if (!memory_.holds(to, bytes)) return fail(QR_INVALID, "qr_pack: not within an allocation of this device");
-  return pack_weight(pool_, source, to, stream_);
+  bool row_scaled = false;
+  const int packed = pack_weight(pool_, source, to, stream_, &row_scaled);
+  row_scaled_.erase(to);
+  if (packed == QR_OK && row_scaled) row_scaled_.insert(to);
+  return packed;
 }
 
 int Context::check(const QrOp* ops, int32_t n, const QrStep& step) {
@@ -150,7 +154,7 @@ int Context::enqueue_step(const QrStep& step, Flight& now) {
   if (status != QR_OK) return status;
   const Rank rank = {group_.get(), gpu_};
   status = graphs_.run(step_.arrays(), stream_,
-                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, rank, stream_); });
+                       [&] { return enqueue(program_, step_.arrays(), workspace_, lt_, row_scaled_, rank, stream_); });
   if (status == QR_OK) status = now.outcome.start(step, step_.arrays(), workspace_.outcome, stream_);
   return status == QR_OK ? checked(cudaEventRecord(now.ended, stream_), "end of a list") : status;
 }

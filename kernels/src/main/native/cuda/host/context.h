@@ -63,6 +63,7 @@ class Context {
   Program program_;
   StepBuffer step_;
   Workspace workspace_;
+  std::set<uint64_t> row_scaled_;  // addresses of weights
   CublasLt lt_;
   Graphs graphs_;
   Flight flights_[kMostInFlight];

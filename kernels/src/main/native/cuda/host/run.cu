@@ -34,6 +34,7 @@ struct Run {
   const StepArrays& step;
   const Workspace& workspace;
   CublasLt& lt;
+  const std::set<uint64_t>& row_scaled;
   const Rank& rank;
   cudaStream_t stream;
 
@@ -86,7 +87,9 @@ cudaError_t run_linear(const Run& run, const Operation& op) {
     args.add = (op.flags & QR_ADD) != 0;
     args.out_float = wide;
     args.slices = run.workspace.slices.at<float>();
-    args.dense = run.workspace.dense.at<bf16>();
+    args.dense = run.workspace.dense.at<uint8_t>();
+    args.codes = run.workspace.codes.at<uint8_t>();
+    args.float8 = (op.flags & QR_HIGH_PRECISION) == 0 && run.row_scaled.contains(w.data);
     status = product(run.lt, weight_format(w), args, run.stream);
     column += w.rows;
   }
@@ -241,7 +244,7 @@ void add_products(ProductWorkspace& most, const QrLinear& a, int rows) {
   for (int p = 0; p < a.n_parts; p++) {
     const QrWeight& w = a.parts[p];
     const ProductWorkspace own = product_workspace(weight_format(w), rows, static_cast<int>(w.rows), a.in_cols);
-    most = {std::max(most.slices, own.slices), std::max(most.dense, own.dense)};
+    most = {std::max(most.slices, own.slices), std::max(most.dense, own.dense), std::max(most.codes, own.codes)};
   }
 }
 
@@ -264,7 +267,8 @@ int Workspace::reserve(const Program& program, const StepArrays& step, int ranks
   }
   const SampleWorkspace sampling = sample_workspace(step.logits, program.sample() == nullptr ? 0 : program.sample()->vocab, step.samples);
   int status = slices.reserve(static_cast<uint64_t>(products.slices) * sizeof(float), grew);
-  if (status == QR_OK) status = dense.reserve(static_cast<uint64_t>(products.dense) * sizeof(bf16), grew);
+  if (status == QR_OK) status = dense.reserve(static_cast<uint64_t>(products.dense), grew);
+  if (status == QR_OK) status = codes.reserve(static_cast<uint64_t>(products.codes), grew);
   if (status == QR_OK) status = partial_out.reserve(static_cast<uint64_t>(out) * sizeof(float), grew);
   if (status == QR_OK) status = partial_stats.reserve(static_cast<uint64_t>(stats) * sizeof(float2), grew);
   if (status == QR_OK) status = experts.reserve(static_cast<uint64_t>(sorted), grew);
@@ -275,9 +279,9 @@ int Workspace::reserve(const Program& program, const StepArrays& step, int ranks
   return status;
 }
 
-int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, const Rank& rank,
-            cudaStream_t stream) {
-  const Run run = {program, step, workspace, lt, rank, stream};
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt,
+            const std::set<uint64_t>& row_scaled, const Rank& rank, cudaStream_t stream) {
+  const Run run = {program, step, workspace, lt, row_scaled, rank, stream};
   const std::vector<Operation>& list = program.operations();
   for (size_t i = 0; i < list.size(); i++) {
     if (list[i].opcode == QR_OP_ALL_REDUCE || list[i].opcode == QR_OP_ALL_GATHER) {

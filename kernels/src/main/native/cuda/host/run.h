@@ -11,7 +11,7 @@ namespace quire::cuda {
 
 /// What kernels need beside their operands; as large as the largest step so far.
 struct Workspace {
-  DeviceBuffer slices, dense;  // of products
+  DeviceBuffer slices, dense, codes;  // of products
   DeviceBuffer partial_out, partial_stats;  // of attention
   DeviceBuffer experts;                     // rows sorted by expert
   DeviceBuffer choices, adjusted;           // of sampling
@@ -27,9 +27,9 @@ struct Rank {
   int index;
 };
 
-/// The operation SAMPLE leaves its results in workspace.outcome.
-int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt, const Rank& rank,
-            cudaStream_t stream);
+/// The operation SAMPLE leaves its results in workspace.outcome. row_scaled: weights of 8-bit floats with a scale a row.
+int enqueue(const Program& program, const StepArrays& step, const Workspace& workspace, CublasLt& lt,
+            const std::set<uint64_t>& row_scaled, const Rank& rank, cudaStream_t stream);
 
 }  // namespace quire::cuda
 

@@ -1,6 +1,7 @@
 #include "weights.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "half.h"
@@ -19,6 +20,7 @@ struct PackJob {
   const WeightSource& source;
   int64_t first, rows;  // of the matrix
   uint8_t* out;
+  std::atomic<bool>& row_scaled;
 
   const uint8_t* row(int64_t r) const { return source.data + r * (source.cols / format.block_cols) * format.block_bytes; }
 };
@@ -75,6 +77,7 @@ void pack_float8_rows(const PackJob& job, int64_t first, uint8_t* out) {
     float scale;
     memcpy(&scale, block, sizeof scale);
     scales[static_cast<size_t>(i)] = quire::float_to_f16(scale * kFloat8Unit);
+    if (i % groups > 0 && scales[static_cast<size_t>(i)] != scales[static_cast<size_t>(i - 1)]) job.row_scaled = false;
     memcpy(&codes[static_cast<size_t>(i * kGroup)], block + sizeof scale, kGroup);
   }
   const std::vector<uint8_t> packed = pack_float8(codes, scales, kStripe, static_cast<int>(cols));
@@ -158,21 +161,23 @@ int weight_bytes(int32_t type, int64_t rows, int64_t cols, uint64_t* out) {
   return QR_OK;
 }
 
-int pack_weight(Pool& pool, const WeightSource& source, uint64_t to, cudaStream_t stream) {
+int pack_weight(Pool& pool, const WeightSource& source, uint64_t to, cudaStream_t stream, bool* row_scaled) {
   const WeightFormat format = weight_format(source.type, source.rows, source.cols);
+  std::atomic<bool> equal = format == WeightFormat::kFloat8;
   const uint64_t bytes = row_bytes(format, source.cols);
   const int64_t at_once = std::max<int64_t>(1, static_cast<int64_t>(kStagingBytes / bytes) / kStripe) * kStripe;
   std::vector<uint8_t> staging(static_cast<size_t>(std::min(at_once, source.rows)) * bytes);
   cudaError_t status = cudaSuccess;
   for (int64_t first = 0; first < source.rows && status == cudaSuccess; first += at_once) {
     const int64_t rows = std::min(at_once, source.rows - first);
-    PackJob job = {pool, *format_of(source.type), format, source, first, rows, staging.data()};
+    PackJob job = {pool, *format_of(source.type), format, source, first, rows, staging.data(), equal};
     pool.run(pack_worker, &job);
     pool.wait();
     status = cudaMemcpyAsync(reinterpret_cast<void*>(to + static_cast<uint64_t>(first) * bytes), staging.data(),
                              static_cast<uint64_t>(rows) * bytes, cudaMemcpyHostToDevice, stream);
     if (status == cudaSuccess) status = cudaStreamSynchronize(stream);
   }
+  *row_scaled = equal;
   return checked(status, "copy of weights");
 }
 

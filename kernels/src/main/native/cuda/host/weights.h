@@ -24,8 +24,9 @@ struct WeightSource {
   const uint8_t* data;
   int64_t rows, cols;
 };
-/// Converts on the pool's threads and copies to `to`; done on return.
-int pack_weight(Pool& pool, const WeightSource& source, uint64_t to, cudaStream_t stream);
+/// Converts on the pool's threads and copies to `to`; done on return. *row_scaled: these are 8-bit floats, all scales of a row
+/// being equal.
+int pack_weight(Pool& pool, const WeightSource& source, uint64_t to, cudaStream_t stream, bool* row_scaled);
 
 }  // namespace quire::cuda
 

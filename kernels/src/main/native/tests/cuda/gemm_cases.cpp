@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "../../cuda/float8.h"
 #include "../../cuda/rows.h"
 #include "harness.h"
 
@@ -43,13 +44,12 @@ void compare(const std::string& name, const Product& p, const void* weight, cons
   }
   Device<bf16> d_x(x), out_bf16(count);
   Device<float> d_bias(bias, Writer::kNobody), out_float(count), slices(static_cast<size_t>(p.n % 128 == 0 ? gemm_workspace(p.rows, p.n, p.k) : 1));
-  Device<bf16> dense(static_cast<size_t>(p.n) * static_cast<size_t>(p.k));
   Device<bf16> added(before);
   Device<float> added_float(before_float);
   void* out = p.out_float ? static_cast<void*>(p.add ? added_float.data() : out_float.data())
                           : static_cast<void*>(p.add ? added.data() : out_bf16.data());
   const GemmArgs args = {d_x.data(), weight, out, p.bias ? d_bias.data() : nullptr, p.rows, p.n, p.k, p.n, p.add, p.out_float,
-                         slices.data(), dense.data()};
+                         slices.data(), nullptr, nullptr, 0};
   require(multiply(args), name.c_str());
   if (p.out_float) {
     const std::vector<float> got = (p.add ? added_float : out_float).host();
@@ -129,9 +129,61 @@ void quant_case(WeightFormat format, const Product& p, uint64_t seed) {
   digest(rows.host());
 }
 
+/// Codes against the nearest of all 256; rows of zeros, and with numbers that are not finite, which spoil no other.
+void quantise_rows_case(uint64_t seed) {
+  Random random(seed);
+  constexpr int kRows = 5, kColumns = 520;
+  std::vector<bf16> x = normals(kRows * kColumns, random);
+  for (int c = 0; c < kColumns; c++) x[static_cast<size_t>(2 * kColumns + c)] = round_to_bf16(0);
+  x[3 * kColumns + 11] = round_to_bf16(NAN);
+  for (int c = 0; c < kColumns; c++) x[static_cast<size_t>(4 * kColumns + c)] = round_to_bf16(1e-3 * value_of(x[static_cast<size_t>(c)]));
+  Device<bf16> d_x(x, Writer::kNobody);
+  Device<uint8_t> codes(kRows * kColumns);
+  Device<float> scale(kRows);
+  require(quantise_rows(d_x.data(), codes.data(), scale.data(), kRows, kColumns, nullptr), "quantise rows");
+  const std::vector<uint8_t> got = codes.host();
+  const std::vector<float> scales = scale.host();
+  double worst = 0;
+  for (int r : {0, 1, 2, 4}) {
+    double largest = 0;
+    for (int c = 0; c < kColumns; c++) largest = std::max(largest, fabs(static_cast<double>(value_of(x[static_cast<size_t>(r * kColumns + c)]))));
+    worst = std::max(worst, fabs(scales[static_cast<size_t>(r)] - largest / 448) / std::max(largest, 1e-30));
+    for (int c = 0; c < kColumns; c++) {
+      const size_t at = static_cast<size_t>(r * kColumns + c);
+      const double wanted = largest == 0 ? 0 : value_of(x[at]) * 448 / largest;
+      double nearest = HUGE_VAL;
+      for (int code = 0; code < 256; code++) {
+        if ((code & 0x7f) != 0x7f) nearest = std::min(nearest, fabs(conformance::e4m3(static_cast<uint8_t>(code)) - wanted));
+      }
+      worst = std::max(worst, fabs(conformance::e4m3(got[at]) - wanted) - nearest);
+    }
+  }
+  check("quantise rows", worst, 1e-4);
+  check("a row that is not finite", isfinite(scales[3]) ? 1 : 0, 0);
+  digest(got);
+}
+
+void untile_case(uint64_t seed) {
+  Random random(seed);
+  constexpr int kN = 48, kK = 576;
+  std::vector<uint8_t> q(kN * kK);
+  for (uint8_t& code : q) code = static_cast<uint8_t>(random.below(256));
+  std::vector<uint16_t> scale(kN * kK / kGroup);
+  for (size_t i = 0; i < scale.size(); i++) scale[i] = static_cast<uint16_t>(0x2c00 + 5 * (i / (kK / kGroup)));
+  Device<uint8_t> tiles(pack_float8(q, scale, kN, kK), Writer::kNobody), codes(kN * kK);
+  Device<float> scales(kN);
+  require(untile_float8(tiles.data(), codes.data(), scales.data(), kN, kK, nullptr), "untile");
+  std::vector<double> wanted;
+  for (int r = 0; r < kN; r++) wanted.push_back(conformance::half_to_float(static_cast<uint16_t>(0x2c00 + 5 * r)) / kFloat8Unit);
+  check("codes in rows", codes.host() == q ? 0 : 1, 0);
+  check("scales of rows", relative_error(scales.host(), wanted), 0);
+}
+
 }  // namespace
 
 void gemm_cases() {
+  quantise_rows_case(90);
+  untile_case(91);
   uint64_t seed = 100;
   for (const Product& p : {Product{1, 64, 64, false, false, false}, {17, 64, 128, true, false, false},
                            {64, 96, 72, false, true, false}, {65, 64, 8, false, false, true},

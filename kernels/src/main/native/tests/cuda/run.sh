@@ -32,7 +32,9 @@ shim=$output/../cuda-shim
 sh "$here/../../cuda/build.sh" --shim "$shim/objects" "$shim"
 $CXX -std=c++20 -O1 -Wall -Wextra -I"$here/../../include" "$here"/library/*.cpp "$here"/../harness.cpp "$here"/../gguf_types.cpp "$here"/../sample_cases.cpp \
   -L"$shim" -lquire_cuda_shim -Wl,-rpath,"$(cd "$shim" && pwd)" -ldl -pthread -o "$output/library"
-echo "cuda library: $(QR_NCCL="$shim/libnccl_shim.so" "$output/library" "$shim/objects/cpu/libquire_cpu.so")"
+export QR_NCCL="$shim/libnccl_shim.so"
+echo "cuda library: $("$output/library" "$shim/objects/cpu/libquire_cpu.so")"
+echo "cuda library, products by a stand-in for cuBLASLt: $(QR_CUBLASLT="$shim/libcublaslt_shim.so" "$output/library" "$shim/objects/cpu/libquire_cpu.so")"
 
 build plain -O2
 expected=

@@ -57,10 +57,10 @@ struct Packed {
     check(qr_packed_bytes(m.type, m.rows, m.cols, &bytes) == QR_OK, "packed_bytes of %s", type_name(m.type));
     return bytes;
   }
-  Packed(Rig& rig, int32_t type, int64_t rows, int64_t cols, Random& random)
-      : matrix(random_matrix(type, rows, cols, random)), piece(rig.device, bytes_of(matrix)) {
-    check(qr_pack(rig.device, type, matrix.bytes.data(), rows, cols, piece.address()) == QR_OK, "pack of %s", type_name(type));
-    weight = {piece.address(), type, static_cast<int32_t>(cols), rows};
+  Packed(Rig& rig, int32_t type, int64_t rows, int64_t cols, Random& random) : Packed(rig, random_matrix(type, rows, cols, random)) {}
+  Packed(Rig& rig, const Matrix& m) : matrix(m), piece(rig.device, bytes_of(m)) {
+    check(qr_pack(rig.device, m.type, m.bytes.data(), m.rows, m.cols, piece.address()) == QR_OK, "pack of %s", type_name(m.type));
+    weight = {piece.address(), m.type, static_cast<int32_t>(m.cols), m.rows};
   }
 };
 

@@ -76,6 +76,58 @@ void expert_case(Rig& rig, int32_t type, int tokens, int flags, Random& random) 
   check(memcmp(&got[count], &before[count], kWidth * 2) == 0, "experts of %s leave the row behind alone", type_name(type));
 }
 
+double nearest_e4m3(double value) {
+  double nearest = 0;
+  for (int code = 0; code < 256; code++) {
+    const double number = e4m3(static_cast<uint8_t>(code));
+    if ((code & 0x7f) != 0x7f && fabs(number - value) < fabs(nearest - value)) nearest = number;
+  }
+  return nearest;
+}
+
+/// Weights with a scale a row and many rows of x: both in 8 bits where cuBLASLt is there, unless more precision is wanted.
+void float8_case(Rig& rig, int flags, Random& random) {
+  constexpr int kN = 384, kK = 320, kTokens = 133;
+  Matrix m = random_matrix(QR_F8_E4M3, kN, kK, random);
+  constexpr int kBlock = 36;
+  m.values.clear();
+  for (int r = 0; r < kN; r++) {
+    const float scale = ldexpf(static_cast<float>(3 + r % 5), -11);
+    for (int c = 0; c < kK; c++) {
+      uint8_t* block = &m.bytes[static_cast<size_t>((r * kK + c) / 32 * kBlock)];
+      memcpy(block, &scale, sizeof scale);
+      m.values.push_back(scale * e4m3(block[4 + c % 32]));
+    }
+  }
+  Packed weight(rig, m);
+  const std::vector<uint16_t> x = bf16_of(random.normals(kTokens * kK));
+  Piece d_x(rig.device, x), d_out(rig.device, std::vector<uint16_t>(kTokens * kN));
+  QrLinear op = {d_x.address(), d_out.address(), 0, {weight.weight, {}, {}}, 1, kK, kN, 0};
+  check(rig.run(QR_OP_LINEAR, flags, &op, StepData::rows(kTokens).view()) == QR_OK, "linear of 8-bit floats");
+  const std::vector<float> got = floats_of(d_out.read<uint16_t>(), kTokens * kN);
+  std::vector<double> exact, rounded;
+  for (int t = 0; t < kTokens; t++) {
+    std::vector<double> row, codes;
+    double largest = 0;
+    for (int c = 0; c < kK; c++) row.push_back(quire::bf16_to_float(x[static_cast<size_t>(t * kK + c)]));
+    for (double value : row) largest = std::max(largest, fabs(value));
+    for (double value : row) codes.push_back(nearest_e4m3(value * 448 / largest) * largest / 448);
+    for (int r = 0; r < kN; r++) {
+      double sum = 0, of_codes = 0;
+      for (int c = 0; c < kK; c++) {
+        sum += row[static_cast<size_t>(c)] * m.values[static_cast<size_t>(r * kK + c)];
+        of_codes += codes[static_cast<size_t>(c)] * m.values[static_cast<size_t>(r * kK + c)];
+      }
+      exact.push_back(sum);
+      rounded.push_back(of_codes);
+    }
+  }
+  const double far = distance(got, exact), near = distance(got, rounded);
+  const bool eight = near < far;
+  check(std::min(far, near) < 6e-3, "8-bit floats: error %g, with x in 8 bits %g", far, near);
+  check(eight == (getenv("QR_CUBLASLT") != nullptr && flags == 0), "x is %srounded to 8 bits", eight ? "" : "not ");
+}
+
 void weight_cases(Rig& rig) {
   Random random(11);
   for (int32_t type : kAllTypes) {
@@ -89,6 +141,7 @@ void weight_cases(Rig& rig) {
   }
   // Weights made dense first.
   for (int32_t type : {QR_Q4_1, QR_Q8_0, QR_F8_E4M3}) linear_case(rig, type, 384, 64, 130, type == QR_Q8_0 ? QR_ADD : 0, random);
+  for (int flags : {0, QR_HIGH_PRECISION}) float8_case(rig, flags, random);
   // Odd counts of columns: no two of out can be written together, or none but the last.
   for (int tokens : {3, 17}) {
     linear_case(rig, QR_Q4_0, 128, 256, tokens, 0, random, 33);
