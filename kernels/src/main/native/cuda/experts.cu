@@ -19,13 +19,34 @@ struct Sorted {
   bf16* gate_up;      // [slots, 2 inner]
   bf16* gated;        // [slots, inner]
   bf16* out;          // [slots, cols]
+  bf16* dense;        // weights of experts_at_once
   int64_t bytes;
 };
 
 int pairs_of(const ExpertsArgs& a) { return a.rows * a.chosen; }
 
+/// From so many rows an expert, on average, tiles are large and quantised weights are made dense first.
+constexpr int kManyRows = 24, kVeryManyRows = 80;
+
 /// No expert has more rows than there are.
-int tile_rows(const ExpertsArgs& a) { return a.rows <= 8 ? 8 : kSkinnyRows; }
+int tile_rows(const ExpertsArgs& a) {
+  const int average = pairs_of(a) / a.experts;
+  return average >= kVeryManyRows ? kMostTileRows : average >= kManyRows ? 64 : a.rows <= 8 ? 8 : kSkinnyRows;
+}
+bool large(const ExpertsArgs& a) { return tile_rows(a) > kSkinnyRows; }
+
+/// Dense weights at a time, in elements.
+#ifdef QR_SHIM
+constexpr int64_t kDenseElements = 1 << 13;  // so that the cases have several pieces
+#else
+constexpr int64_t kDenseElements = int64_t{32} << 20;
+#endif
+
+/// Experts whose weights are dense at a time.
+int experts_at_once(const ExpertsArgs& a) {
+  const int64_t each = static_cast<int64_t>(a.cols) * a.inner;
+  return static_cast<int>(min(static_cast<int64_t>(a.experts), max(int64_t{1}, kDenseElements / each)));
+}
 
 /// Where the tiles of the first expert begin that has `start` rows in front of it and `expert` experts: far enough behind
 /// for all tiles in front, full or not.
@@ -47,6 +68,8 @@ Sorted lay_out(const ExpertsArgs& a, uint8_t* base) {
   take(s.gate_up, pairs * 2 * a.inner);
   take(s.gated, pairs * a.inner);
   take(s.out, pairs * a.cols);
+  const bool quantised = a.gate.format != WeightFormat::kBf16 || a.down.format != WeightFormat::kBf16;
+  take(s.dense, large(a) && quantised ? static_cast<int64_t>(experts_at_once(a)) * a.cols * a.inner : 0);
   return s;
 }
 
@@ -130,6 +153,19 @@ __global__ void expert_sum_kernel(ExpertsArgs a, Sorted s) {
   }
 }
 
+cudaError_t multiply_large(const ExpertsArgs& a, const ExpertWeights& w, GemmArgs args, const ExpertTiles& tiles, bf16* dense,
+                           cudaStream_t stream) {
+  if (w.format == WeightFormat::kBf16) return gemm_experts_tile(args, tiles, 0, a.experts, stream);
+  cudaError_t status = cudaSuccess;
+  for (int first = 0; first < a.experts && status == cudaSuccess; first += experts_at_once(a)) {
+    const int end = min(a.experts, first + experts_at_once(a));
+    status = dequantise(w.format, static_cast<const uint8_t*>(w.data) + first * w.expert_bytes, dense, (end - first) * args.n, args.k, stream);
+    args.weight = dense;
+    if (status == cudaSuccess) status = gemm_experts_tile(args, tiles, first, end, stream);
+  }
+  return status;
+}
+
 /// out[slot, :] = W_expert x[slot, :], a row every `stride` elements.
 cudaError_t multiply(const ExpertsArgs& a, const Sorted& s, const ExpertWeights& w, const bf16* x, int k, bf16* out, int n, int stride,
                      cudaStream_t stream) {
@@ -141,7 +177,8 @@ cudaError_t multiply(const ExpertsArgs& a, const Sorted& s, const ExpertWeights&
   args.k = k;
   args.stride = stride;
   const int rows = tile_rows(a);
-  return gemm_experts(w.format, args, {s.tiles, first_tile(a.experts, pairs_of(a), rows), rows, w.expert_bytes}, stream);
+  const ExpertTiles tiles = {s.tiles, first_tile(a.experts, pairs_of(a), rows), rows, w.expert_bytes};
+  return large(a) ? multiply_large(a, w, args, tiles, s.dense, stream) : gemm_experts(w.format, args, tiles, stream);
 }
 
 }  // namespace

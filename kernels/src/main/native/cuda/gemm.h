@@ -43,11 +43,14 @@ struct ExpertTile {
 };
 struct ExpertTiles {
   const ExpertTile* tiles;
-  int32_t count, rows;   // tiles; rows of a tile at most, 8 or 16
+  int32_t count, rows;   // tiles; rows of a tile at most
   int64_t expert_bytes;  // from one expert's weights to the next one's
 };
-/// As gemm_skinny, each tile with its expert's weights [n, k]; args.rows is not read, out is bf16.
+/// As gemm_skinny, each tile of at most 16 rows with its expert's weights [n, k]; args.rows is not read, out is bf16.
 cudaError_t gemm_experts(WeightFormat format, const GemmArgs& args, const ExpertTiles& tiles, cudaStream_t stream);
+/// As gemm_tile, tiles of up to kMostTileRows rows, those of the experts [first, end), whose weights args.weight holds.
+cudaError_t gemm_experts_tile(const GemmArgs& args, const ExpertTiles& tiles, int first, int end, cudaStream_t stream);
+constexpr int kMostTileRows = 128;
 /// Quantised weights, any rows, k % 64 == 0, n % 128 == 0.
 cudaError_t gemm_quant(WeightFormat format, const GemmArgs& args, cudaStream_t stream);
 /// Slices of k that gemm_quant adds up, by the shape alone; and the floats of workspace it needs.

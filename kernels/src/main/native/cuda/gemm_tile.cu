@@ -28,16 +28,13 @@ __device__ __forceinline__ void load_rows(bf16* to, const bf16* from, int first,
   }
 }
 
+/// Rows [first_row, first_row + BM) and columns [first_column, first_column + BN) of out.
 template <int BM, int BN, int WM, int WN, int kStages>
-__global__ void __launch_bounds__(Tile<BM, BN, WM, WN, kStages>::kThreads, 2) gemm_tile_kernel(GemmArgs g) {
-  start_after_previous();
+__device__ __forceinline__ void multiply_block(const GemmArgs& g, int first_row, int first_column) {
   using Shape = Tile<BM, BN, WM, WN, kStages>;
   constexpr int MT = WM / 16, NT = WN / 8;
   DYN_SMEM(bf16, ring);
   const int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
-  // Tiles of rows are the inner index: blocks that run together read the same weights.
-  const int tiles_m = ceil_div(g.rows, BM);
-  const int first_row = static_cast<int>(blockIdx.x) % tiles_m * BM, first_column = static_cast<int>(blockIdx.x) / tiles_m * BN;
   const int own_row = warp % Shape::kWarpsM * WM, own_column = warp / Shape::kWarpsM * WN;
   const int steps = ceil_div(g.k, kStep);
   const bf16* weight = static_cast<const bf16*>(g.weight);
@@ -93,6 +90,28 @@ __global__ void __launch_bounds__(Tile<BM, BN, WM, WN, kStages>::kThreads, 2) ge
 }
 
 template <int BM, int BN, int WM, int WN, int kStages>
+__global__ void __launch_bounds__(Tile<BM, BN, WM, WN, kStages>::kThreads, 2) gemm_tile_kernel(GemmArgs g) {
+  start_after_previous();
+  // Tiles of rows are the inner index: blocks that run together read the same weights.
+  const int tiles_m = ceil_div(g.rows, BM), block = static_cast<int>(blockIdx.x);
+  multiply_block<BM, BN, WM, WN, kStages>(g, block % tiles_m * BM, block / tiles_m * BN);
+}
+
+/// Those of the tiles whose expert is one of [first, end), whose weights begin at g.weight.
+template <int BM, int BN, int WM, int WN, int kStages>
+__global__ void __launch_bounds__(Tile<BM, BN, WM, WN, kStages>::kThreads, 2)
+    gemm_experts_tile_kernel(GemmArgs g, ExpertTiles experts, int first, int end) {
+  start_after_previous();
+  const ExpertTile tile = experts.tiles[blockIdx.x];
+  if (tile.rows == 0 || tile.expert < first || tile.expert >= end) return;
+  g.x += static_cast<int64_t>(tile.first) * g.k;
+  g.weight = static_cast<const bf16*>(g.weight) + static_cast<int64_t>(tile.expert - first) * g.n * g.k;
+  g.out = static_cast<bf16*>(g.out) + static_cast<int64_t>(tile.first) * g.stride;
+  g.rows = tile.rows;
+  multiply_block<BM, BN, WM, WN, kStages>(g, 0, blockIdx.y * BN);
+}
+
+template <int BM, int BN, int WM, int WN, int kStages>
 cudaError_t run(const GemmArgs& args, cudaStream_t stream) {
   using Shape = Tile<BM, BN, WM, WN, kStages>;
   auto kernel = gemm_tile_kernel<BM, BN, WM, WN, kStages>;
@@ -101,11 +120,26 @@ cudaError_t run(const GemmArgs& args, cudaStream_t stream) {
   return launched();
 }
 
+template <int BM, int BN, int WM, int WN, int kStages>
+cudaError_t run_experts(const GemmArgs& args, const ExpertTiles& tiles, int first, int end, cudaStream_t stream) {
+  using Shape = Tile<BM, BN, WM, WN, kStages>;
+  auto kernel = gemm_experts_tile_kernel<BM, BN, WM, WN, kStages>;
+  allow_shared(kernel, Shape::kShared);
+  LAUNCH(kernel, dim3(tiles.count, ceil_div(args.n, BN)), Shape::kThreads, Shape::kShared, stream, args, tiles, first, end);
+  return launched();
+}
+
 }  // namespace
 
 cudaError_t gemm_tile(const GemmArgs& args, cudaStream_t stream) {
   if (args.k % kVector != 0) return cudaErrorInvalidValue;
   return args.rows > 64 ? run<128, 128, 64, 64, 3>(args, stream) : run<64, 64, 32, 32, 5>(args, stream);
+}
+
+cudaError_t gemm_experts_tile(const GemmArgs& args, const ExpertTiles& tiles, int first, int end, cudaStream_t stream) {
+  if (args.k % kVector != 0 || tiles.rows > kMostTileRows) return cudaErrorInvalidValue;
+  return tiles.rows > 64 ? run_experts<128, 128, 64, 64, 3>(args, tiles, first, end, stream)
+                         : run_experts<64, 64, 32, 32, 5>(args, tiles, first, end, stream);
 }
 
 }  // namespace quire::cuda

@@ -1,4 +1,4 @@
-// Mixtures of experts against float64: every format, tiles of 8 and 16 rows, experts without rows and with all of them.
+// Mixtures of experts against float64: every format, tiles of 8, 16, 64 and 128 rows, experts without rows and with all of them.
 #include "../../cuda/experts.h"
 
 #include <math.h>
@@ -159,13 +159,16 @@ void mixture_case(WeightFormat format, const Mixture& m, uint64_t seed) {
 void expert_cases() {
   uint64_t seed = 900;
   for (WeightFormat format : {WeightFormat::kBf16, WeightFormat::kInt4, WeightFormat::kInt8, WeightFormat::kFloat8}) {
-    for (const Mixture& m : {Mixture{3, 5, 2, 64, 128, true, Logits::kRandom}, {21, 3, 2, 128, 64, false, Logits::kRandom}}) {
+    for (const Mixture& m : {Mixture{3, 5, 2, 64, 128, true, Logits::kRandom}, {21, 3, 2, 128, 64, false, Logits::kRandom},
+                             {60, 3, 2, 64, 128, true, Logits::kRandom}, {130, 2, 2, 128, 64, true, Logits::kRandom}}) {
       mixture_case(format, m, seed++);
     }
   }
   for (const Mixture& m : {Mixture{1, 1, 1, 64, 64, false, Logits::kRandom}, {2, 4, 4, 64, 64, true, Logits::kEqual},
                            {9, 40, 3, 64, 64, true, Logits::kEqual}, {35, 7, 1, 64, 64, false, Logits::kOneExpert},
-                           {33, 33, 2, 64, 64, true, Logits::kOneExpert}, {4, 6, 2, 64, 64, true, Logits::kNotNumbers}}) {
+                           {33, 33, 2, 64, 64, true, Logits::kOneExpert}, {4, 6, 2, 64, 64, true, Logits::kNotNumbers},
+                           {63, 2, 1, 64, 64, false, Logits::kOneExpert}, {65, 2, 1, 64, 64, false, Logits::kOneExpert},
+                           {257, 3, 1, 64, 64, false, Logits::kOneExpert}, {128, 1, 1, 64, 192, false, Logits::kRandom}}) {
     mixture_case(WeightFormat::kBf16, m, seed++);
   }
 }
