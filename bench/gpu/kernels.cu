@@ -6,6 +6,7 @@
 
 #include "attention_scene.h"
 #include "bench.h"
+#include "experts.h"
 #include "linear.h"
 #include "product.h"
 #include "rows.h"
@@ -172,15 +173,10 @@ void gemm_row(const CublasLt& lt, int rows, int n, int k) {
   cudaFree(reference);
 }
 
-void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k, bool float8 = false) {
-  const char* type = format == WeightFormat::kInt4 ? "int4" : format == WeightFormat::kInt8 ? "int8" : "float8";
-  const std::string name = shape_of(type, rows, n, k) + (float8 ? ", x in 8 bits" : "");
-  rows = sized(rows, 140);
-  n = sized(n, 256);
-  k = sized(k, 320);
-  const int64_t tiles = static_cast<int64_t>(n / kTileRows) * (k / kTileColumns), bytes = tiles * tile_bytes(format);
-  // Any bits are a valid tile, but the factors must be ordinary numbers: every half becomes 0x2cXX, about 0.07.
-  const int copies = static_cast<int>(std::min<int64_t>(16, kPastCaches / bytes + 1));
+/// Any bits are a valid tile, but the factors must be ordinary numbers: every half becomes 0x2cXX, about 0.07; with a scale a
+/// row, the same one for all its groups.
+std::vector<uint8_t> random_tiles(WeightFormat format, int n, int k, bool scale_a_row) {
+  const int64_t bytes = static_cast<int64_t>(n / kTileRows) * (k / kTileColumns) * tile_bytes(format);
   const int factors = format == WeightFormat::kInt4 ? 512 : 1024;
   std::vector<uint8_t> packed(static_cast<size_t>(bytes));
   std::mt19937 random(5);
@@ -188,11 +184,22 @@ void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k, bool f
     uint32_t word = random();
     const int64_t tile = i / tile_bytes(format), at = i % tile_bytes(format) - factors;
     const uint32_t row = static_cast<uint32_t>(tile / (k / kTileColumns) * kTileRows + at / 8 + at % 8 / 4 * 8);
-    if (at >= 0 && float8) word = (row * 37 % 256) * 0x00010001u | 0x2c002c00u;  // one for all groups of a row
-    else if (at >= 0) word = (word & 0x00ff00ffu) | 0x2c002c00u;
+    if (at >= 0) word = ((scale_a_row ? row * 37 % 256 * 0x00010001u : word) & 0x00ff00ffu) | 0x2c002c00u;
     else if (format == WeightFormat::kFloat8) word &= 0xbfbfbfbfu;  // no code of NaN
     memcpy(&packed[static_cast<size_t>(i)], &word, 4);
   }
+  return packed;
+}
+
+void quant_row(CublasLt& lt, WeightFormat format, int rows, int n, int k, bool float8 = false) {
+  const char* type = format == WeightFormat::kInt4 ? "int4" : format == WeightFormat::kInt8 ? "int8" : "float8";
+  const std::string name = shape_of(type, rows, n, k) + (float8 ? ", x in 8 bits" : "");
+  rows = sized(rows, 140);
+  n = sized(n, 256);
+  k = sized(k, 320);
+  const std::vector<uint8_t> packed = random_tiles(format, n, k, float8);
+  const int64_t bytes = static_cast<int64_t>(packed.size());
+  const int copies = static_cast<int>(std::min<int64_t>(16, kPastCaches / bytes + 1));
   std::vector<uint8_t*> weights;
   for (int i = 0; i < copies; i++) weights.push_back(upload(packed));
   bf16 *x = random_bf16(static_cast<int64_t>(rows) * k, 1, 3), *dense = reserve<bf16>(static_cast<int64_t>(n) * k);
@@ -248,6 +255,62 @@ void gemm_rows(CublasLt& lt, bool full) {
   quant_row(lt, WeightFormat::kFloat8, 2048, 28672, 4096);
   quant_row(lt, WeightFormat::kFloat8, 256, 28672, 4096, true);
   quant_row(lt, WeightFormat::kFloat8, 2048, 28672, 4096, true);
+}
+
+struct MixtureShape {
+  const char* name;
+  int cols, inner, experts, chosen;
+};
+
+/// One matrix of all experts, for gate, up and down alike: more than the caches hold.
+uint8_t* expert_weights(WeightFormat format, const MixtureShape& m) {
+  const int64_t n = static_cast<int64_t>(m.experts) * m.inner;
+  if (format == WeightFormat::kBf16) return reinterpret_cast<uint8_t*>(random_bf16(n * m.cols, 0.03f, 4));
+  const std::vector<uint8_t> one = random_tiles(format, m.inner, m.cols, false);
+  uint8_t* all = reserve<uint8_t>(static_cast<int64_t>(one.size()) * m.experts);
+  for (int e = 0; e < m.experts; e++) must(cudaMemcpy(all + static_cast<int64_t>(e) * static_cast<int64_t>(one.size()), one.data(), one.size(), cudaMemcpyHostToDevice), "upload");
+  return all;
+}
+
+/// Checked against the same rows in a batch of eight, which runs on other kernels.
+void mixture_row(WeightFormat format, MixtureShape m, int rows) {
+  const std::string name = std::string(m.name) + (format == WeightFormat::kBf16 ? ", bf16, " : ", int4, ") + std::to_string(rows) + (rows == 1 ? " token" : " tokens");
+  m = {m.name, sized(m.cols, 128), sized(m.inner, 64), sized(m.experts, 3), sized(m.chosen, 2)};
+  rows = sized(rows, 130);
+  const int most = std::max(rows, 8), checked = std::min(rows, 8);
+  uint8_t* weights = expert_weights(format, m);
+  const int64_t bytes = format == WeightFormat::kBf16 ? int64_t{2} * m.inner * m.cols : static_cast<int64_t>(m.inner / kTileRows) * (m.cols / kTileColumns) * tile_bytes(format);
+  const ExpertWeights w = {weights, format, bytes};
+  bf16 *x = random_bf16(static_cast<int64_t>(most) * m.cols, 1, 3), *sum = reserve<bf16>(static_cast<int64_t>(most) * m.cols);
+  std::vector<float> logits(static_cast<size_t>(most) * static_cast<size_t>(m.experts));
+  std::mt19937 random(6);
+  for (float& logit : logits) logit = static_cast<float>(random() % 4096) / 1024;
+  float* d_logits = upload(logits);
+  ExpertsArgs args = {sum, x, d_logits, w, w, w, most, m.cols, m.inner, m.experts, m.chosen, 1, 0};
+  uint8_t* workspace = reserve<uint8_t>(experts_workspace(args));
+  auto run = [&](int count) {
+    args.rows = count;
+    must(experts(args, workspace, stream()), "experts");
+  };
+  auto from_zero = [&](int count) {
+    must(cudaMemset(sum, 0, static_cast<size_t>(most) * static_cast<size_t>(m.cols) * sizeof(bf16)), "zeros");
+    run(count);
+    return download(sum, static_cast<int64_t>(checked) * m.cols);
+  };
+  expect(name, distance(from_zero(rows), from_zero(8)), 8e-3);
+  const double us = time_us(4, 7, [&](int) { run(rows); });
+  const double pairs = static_cast<double>(rows) * m.chosen, read = 3.0 * static_cast<double>(bytes) * std::min<double>(m.experts, pairs);
+  row(name, us, text("%.0f GB/s", read / us / 1e3),
+      rows < 256 ? text("%.0f %% of copy", 100 * read / us * 1e6 / ceilings.copy)
+                 : text("%.0f TFLOP/s", 6.0 * pairs * m.cols * m.inner / us / 1e6));
+  for (void* p : {static_cast<void*>(weights), static_cast<void*>(x), static_cast<void*>(sum), static_cast<void*>(d_logits), static_cast<void*>(workspace)}) cudaFree(p);
+}
+
+void mixture_rows() {
+  const MixtureShape mixtral = {"experts of Mixtral 8x7B", 4096, 14336, 8, 2}, qwen = {"experts of Qwen3 30B A3B", 2048, 768, 128, 8};
+  for (int rows : {1, 64, 2048}) mixture_row(WeightFormat::kBf16, mixtral, rows);
+  for (int rows : {1, 64, 2048}) mixture_row(WeightFormat::kInt4, mixtral, rows);
+  for (int rows : {1, 64, 2048}) mixture_row(WeightFormat::kBf16, qwen, rows);
 }
 
 void elementwise_rows(bool full) {
@@ -391,6 +454,7 @@ void measure_ceilings(const CublasLt& lt) {
 void kernel_table(CublasLt& lt, bool full) {
   attention_rows(full);
   gemm_rows(lt, full);
+  mixture_rows();
   elementwise_rows(full);
   sample_rows();
 }

@@ -52,47 +52,50 @@ struct StepTime {
   Idle idle;
 };
 
-/// Decode as the server does it: the host waits for each step's tokens before it sends the next. By events around every
-/// replay; within a step, a boundary for each of its kernels, which overlapping launches hide in part.
+/// Decode as the server does it: each step is sent while the one before runs, whose tokens the host then waits for. By events
+/// around every replay; within a step, a boundary for each of its kernels, which overlapping launches hide in part.
 Idle idle_of(const Replay& step, int32_t* tokens, int rows) {
 #ifdef QR_SHIM
   (void)step, (void)tokens, (void)rows;
   return {};
 #else
-  constexpr int kSteps = 64;
-  constexpr size_t kStepBytes = 160 << 10;  // a step buffer of 256 sequences by 128 blocks
-  void *staging = nullptr, *read = nullptr;
-  must(cudaMallocHost(&staging, kStepBytes), "staging");
-  must(cudaMallocHost(&read, static_cast<size_t>(rows) * 4), "tokens");
+  constexpr size_t kSteps = 64, kStepBytes = 160 << 10;  // a step buffer of 256 sequences by 128 blocks
+  void *staging[2] = {}, *read[2] = {};
+  for (int i = 0; i < 2; i++) {
+    must(cudaMallocHost(&staging[i], kStepBytes), "staging");
+    must(cudaMallocHost(&read[i], static_cast<size_t>(rows) * 4), "tokens");
+  }
   uint8_t* buffer = reserve<uint8_t>(kStepBytes);
-  std::vector<cudaEvent_t> begin(kSteps), end(kSteps);
-  for (int i = 0; i < kSteps; i++) {
-    cudaEventCreate(&begin[static_cast<size_t>(i)]);
-    cudaEventCreate(&end[static_cast<size_t>(i)]);
+  std::vector<cudaEvent_t> begin(kSteps), end(kSteps), done(kSteps);
+  for (std::vector<cudaEvent_t>* events : {&begin, &end, &done}) {
+    for (cudaEvent_t& event : *events) cudaEventCreate(&event);
   }
-  for (int i = 0; i < kSteps; i++) {
-    memset(staging, i, kStepBytes);
-    must(cudaMemcpyAsync(buffer, staging, kStepBytes, cudaMemcpyHostToDevice, stream()), "step buffer");
-    cudaEventRecord(begin[static_cast<size_t>(i)], stream());
+  for (size_t i = 0; i < kSteps; i++) {
+    memset(staging[i % 2], static_cast<int>(i), kStepBytes);
+    must(cudaMemcpyAsync(buffer, staging[i % 2], kStepBytes, cudaMemcpyHostToDevice, stream()), "step buffer");
+    cudaEventRecord(begin[i], stream());
     step.launch();
-    cudaEventRecord(end[static_cast<size_t>(i)], stream());
-    must(cudaMemcpyAsync(read, tokens, static_cast<size_t>(rows) * 4, cudaMemcpyDeviceToHost, stream()), "tokens");
-    must(cudaStreamSynchronize(stream()), "step");
+    cudaEventRecord(end[i], stream());
+    must(cudaMemcpyAsync(read[i % 2], tokens, static_cast<size_t>(rows) * 4, cudaMemcpyDeviceToHost, stream()), "tokens");
+    cudaEventRecord(done[i], stream());
+    if (i > 0) must(cudaEventSynchronize(done[i - 1]), "step");
   }
+  must(cudaStreamSynchronize(stream()), "last step");
   float all = 0, busy = 0, ms = 0;
   cudaEventElapsedTime(&all, begin.front(), begin.back());
-  for (int i = 0; i + 1 < kSteps; i++) {
-    cudaEventElapsedTime(&ms, begin[static_cast<size_t>(i)], end[static_cast<size_t>(i)]);
+  for (size_t i = 0; i + 1 < kSteps; i++) {
+    cudaEventElapsedTime(&ms, begin[i], end[i]);
     busy += ms;
   }
-  for (int i = 0; i < kSteps; i++) {
-    cudaEventDestroy(begin[static_cast<size_t>(i)]);
-    cudaEventDestroy(end[static_cast<size_t>(i)]);
+  for (std::vector<cudaEvent_t>* events : {&begin, &end, &done}) {
+    for (cudaEvent_t event : *events) cudaEventDestroy(event);
   }
-  cudaFreeHost(staging);
-  cudaFreeHost(read);
+  for (int i = 0; i < 2; i++) {
+    cudaFreeHost(staging[i]);
+    cudaFreeHost(read[i]);
+  }
   cudaFree(buffer);
-  const double boundaries = (kSteps - 1) * step.kernels() * ceilings.boundary_us / 1e3;
+  const double boundaries = static_cast<double>(kSteps - 1) * step.kernels() * ceilings.boundary_us / 1e3;
   return {1 - busy / all, 1 - (busy - boundaries) / all};
 #endif
 }
