@@ -94,7 +94,7 @@ serve_load() {
   against serve 400 load quire $prompt $output "$vocab" 64=$few 256=$requests -- start_quire --model "$model" --device cuda \
     --max-num-seqs $requests
 }
-serve_peers() { # the same requests to whichever of vLLM and SGLang this machine's Python has
+serve_peers() { # the same requests to whichever of vLLM, SGLang and transformers this machine's Python has
   found=
   if [ -n "$dry" ]; then # in their place a server that is there, so that the rows' way is tried
     against peer-vllm 100 load vllm $prompt $output "$vocab" 256=$requests -- start_quire --model "$model" --device cpu
@@ -111,7 +111,11 @@ serve_peers() { # the same requests to whichever of vLLM and SGLang this machine
       echo "== peer-$peer: not compared; this machine's python3 has no $peer"
     fi
   done
-  [ -n "$found" ] || echo "== peer: neither vLLM nor SGLang is installed here, so there is no row of another server"
+  if python3 -c "import torch, transformers" >/dev/null 2>&1; then
+    found=yes
+    phase peer-transformers 300 python3 "$here/peer_transformers.py" "$model" $prompt $output "$vocab" 64=$few
+  fi
+  [ -n "$found" ] || echo "== peer: none of vLLM, SGLang and transformers is installed here, so there is no row of another engine"
 }
 
 # --- what runs --------------------------------------------------------------------------------------------------------
@@ -160,8 +164,8 @@ else
   if wants quick full kernels model; then phase bench 180 "$programs/bench" "$mode"; fi
   if wants full; then
     if command -v compute-sanitizer >/dev/null 2>&1; then
-      phase memcheck 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$programs/cases" attention gemm
-      phase racecheck 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$programs/cases" attention
+      phase memcheck 90 compute-sanitizer --tool memcheck --error-exitcode 9 "$programs/cases"
+      phase racecheck 90 compute-sanitizer --tool racecheck --error-exitcode 9 "$programs/cases" attention gemm experts
     else
       echo "== memcheck, racecheck: not run; there is no compute-sanitizer here"
     fi

@@ -148,7 +148,8 @@ def loads(url, name, prompt, output, vocab, *sizes):
     return True
 
 
-url, what, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
-wait_for(url)
-ok = golden(url, arguments[0]) if what == "golden" else loads(url, arguments[0], *map(int, arguments[1:4]), *arguments[4:])
-sys.exit(0 if ok else 1)
+if __name__ == "__main__":
+    url, what, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
+    wait_for(url)
+    ok = golden(url, arguments[0]) if what == "golden" else loads(url, arguments[0], *map(int, arguments[1:4]), *arguments[4:])
+    sys.exit(0 if ok else 1)
