@@ -77,7 +77,8 @@ CublasLt::Product CublasLt::plan(const Shape& s) const {
   const bool described = desc_create_(&p.desc, kComputeFloat, kFloat) == 0 &&
                          desc_set_(p.desc, kTransposeA, &transpose, sizeof transpose) == 0 &&
                          (!s.float8 || (desc_set_(p.desc, kScaleModeA, &mode, sizeof mode) == 0 &&
-                                        desc_set_(p.desc, kScaleModeB, &mode, sizeof mode) == 0)) &&
+                                        desc_set_(p.desc, kScaleModeB, &mode, sizeof mode) == 0 &&
+                                        set_scales(p, static_cast<const float*>(workspace_), static_cast<const float*>(workspace_)) == 0)) &&
                          layout_create_(&p.weight, in_type, k, n, s.k) == 0 && layout_create_(&p.x, in_type, k, rows, s.k) == 0 &&
                          layout_create_(&p.out, out_type, n, rows, s.stride) == 0 && preference_create_(&preference) == 0 &&
                          preference_set_(preference, kMaxWorkspace, &kWorkspace, sizeof kWorkspace) == 0;
@@ -97,9 +98,14 @@ int CublasLt::run(const Product& p, int algorithm, const void* x, const void* we
                  p.algorithms[static_cast<size_t>(algorithm)].algorithm, workspace_, kWorkspace, stream);
 }
 
+int CublasLt::set_scales(const Product& p, const float* weight, const float* x) const {
+  const int status = desc_set_(p.desc, kScaleA, &weight, sizeof weight);
+  return status != 0 ? status : desc_set_(p.desc, kScaleB, &x, sizeof x);
+}
+
 int CublasLt::run(const Product& p, int algorithm, const Float8Operands& o, void* out, bool add, cudaStream_t stream) const {
-  const int status = desc_set_(p.desc, kScaleA, &o.weight_scale, sizeof o.weight_scale);
-  if (status != 0 || desc_set_(p.desc, kScaleB, &o.x_scale, sizeof o.x_scale) != 0) return 1;
+  const int status = set_scales(p, o.weight_scale, o.x_scale);
+  if (status != 0) return status;
   return run(p, algorithm, o.x, o.weight, out, add, stream);
 }
 

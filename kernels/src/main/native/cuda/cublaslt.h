@@ -69,6 +69,8 @@ class CublasLt {
   int (*heuristic_)(void*, void*, void*, void*, void*, void*, void*, int, Heuristic*, int*) = nullptr;
 
   bool bind(void* library);
+  /// Those of each product; of a plan any, without which the heuristics find nothing.
+  int set_scales(const Product& product, const float* weight, const float* x) const;
   /// The product of a shape, null where it is refused.
   const Product* planned(const Shape& shape);
 };

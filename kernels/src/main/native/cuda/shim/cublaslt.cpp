@@ -52,7 +52,8 @@ bool fits(const Description& d, const Layout& w, const Layout& x, const Layout& 
   const bool types = (eight || w.type == kBf16) && x.type == w.type && (out.type == kBf16 || out.type == kFloat);
   const bool sizes = w.rows == x.rows && w.cols == out.rows && x.cols == out.cols && w.rows % multiple == 0 && w.cols % multiple == 0;
   const bool strides = w.ld == static_cast<int64_t>(w.rows) && x.ld == w.ld && out.ld >= static_cast<int64_t>(out.rows);
-  return types && sizes && strides && d.transpose_a == 1 && (d.mode_a == kOuterVector) == eight && (d.mode_b == kOuterVector) == eight;
+  return types && sizes && strides && d.transpose_a == 1 && (d.mode_a == kOuterVector) == eight && (d.mode_b == kOuterVector) == eight &&
+         (d.scale_a != nullptr) == eight && (d.scale_b != nullptr) == eight;
 }
 bool aligned(const void* at) { return reinterpret_cast<uint64_t>(at) % 16 == 0; }
 
@@ -115,7 +116,7 @@ LT_EXPORT int cublasLtMatmul(void*, void* desc, const void* alpha, const void* w
   const Layout &wl = *static_cast<Layout*>(w_layout), &xl = *static_cast<Layout*>(x_layout), &ol = *static_cast<Layout*>(out_layout);
   const bool eight = wl.type == kE4m3;
   if (!fits(d, wl, xl, ol) || c != out || !(*static_cast<Layout*>(c_layout) == ol) || !aligned(w) || !aligned(x) || !aligned(out) ||
-      *static_cast<const uint64_t*>(algorithm) != kAlgorithm || (eight && (d.scale_a == nullptr || d.scale_b == nullptr))) {
+      *static_cast<const uint64_t*>(algorithm) != kAlgorithm) {
     return kInvalidValue;
   }
   const float a = *static_cast<const float*>(alpha), b = *static_cast<const float*>(beta);
