@@ -123,7 +123,8 @@ typedef struct QrRmsNorm { uint64_t x, out, weight; int32_t cols; float eps; } Q
 /* QR_OP_LINEAR: out[r, n] (+)= sum_k x[r, k] * W[n, k] + bias[n], W being up to three matrices stacked along n
    (query, key, value; gate, up). out has leading dimension out_cols = sum of their rows.
    Quantised weights on the CPU: x is quantised to int8 in groups of 32 (QR_HIGH_PRECISION: to 15 bits, two int8 planes);
-   where some part has 4-bit codes, the scales of two neighbouring groups differ by a power of two. */
+   where some part has 4-bit codes, the scales of two neighbouring groups differ by a power of two. On CUDA 8-bit floats
+   with a scale a row may round the rows of x to 8-bit floats too where there are many (not with QR_HIGH_PRECISION). */
 typedef struct QrLinear {
   uint64_t x, out, bias /* 0 = none */;
   QrWeight parts[3];

@@ -196,13 +196,22 @@ final class DeviceRunner implements ModelRunner {
     @Override
     public void close() {
         try {
-            while (inFlight > 0) {
-                oldest().await();
-            }
+            awaitAll();
         } finally {
             model.executor.close();
             for (Slot slot : slots) {
                 slot.step.close();
+            }
+        }
+    }
+
+    /** Also those behind one that fails. */
+    private void awaitAll() {
+        if (inFlight > 0) {
+            try {
+                oldest().await();
+            } finally {
+                awaitAll();
             }
         }
     }

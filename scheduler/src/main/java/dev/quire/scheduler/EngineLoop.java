@@ -109,7 +109,7 @@ final class EngineLoop implements Runnable {
         plan.finish();
         holdNanos = plan.holdNanos;
         boolean worked = last.pending != null;
-        if (worked && queues()) {
+        if (worked && canLaunchAhead()) {
             launchAhead();
         } else {
             launchAfter();
@@ -121,7 +121,7 @@ final class EngineLoop implements Runnable {
     }
 
     /** Whether the plan can be launched before the step in flight has ended. */
-    private boolean queues() {
+    private boolean canLaunchAhead() {
         return steps.queues() && plan.canCarry(last) && !speculator.guesses(plan);
     }
 

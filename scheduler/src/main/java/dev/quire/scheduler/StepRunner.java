@@ -22,6 +22,7 @@ final class StepRunner {
     /** Steps in a row of which not one row could be computed: then it is the device. */
     private static final int DEVICE_FAILURES = 3;
 
+    /** Behind a failure of one of two steps in flight. */
     private static final int STEPS_ALONE = 100;
 
     private static final int[] NONE = new int[0];
@@ -168,8 +169,8 @@ final class StepRunner {
     }
 
     /** Ends the engine after so many failures in a row, if the device computes nothing any more. */
-    private void giveUpAfter(int failures, RuntimeException cause) {
-        this.failures = failures;
+    private void giveUpAfter(int inARow, RuntimeException cause) {
+        failures = inARow;
         if (failures >= DEVICE_FAILURES && !deviceWorks()) {
             throw new IllegalStateException(failures + " steps in a row have failed, the last with: " + cause, cause);
         }

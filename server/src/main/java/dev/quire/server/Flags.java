@@ -39,7 +39,8 @@ public final class Flags {
                     "--precision",
                     "PRECISION",
                     "default",
-                    "default, or high: 15-bit activations for quantised weights, and a float32 cache"),
+                    "default, or high: 15-bit activations for quantised weights, and a float32 cache;"
+                            + " on a GPU 16-bit activations for FP8 weights"),
             Flag.one("--chat-template", "FILE", "", "Jinja template for chats (default: the model's own)"),
             Flag.one(
                     "--max-model-len", "TOKENS", "auto", "longest sequence; 32k style accepted (default: the model's)"),
