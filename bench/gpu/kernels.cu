@@ -286,7 +286,7 @@ void mixture_row(WeightFormat format, MixtureShape m, int rows) {
   std::mt19937 random(6);
   for (float& logit : logits) logit = static_cast<float>(random() % 4096) / 1024;
   float* d_logits = upload(logits);
-  ExpertsArgs args = {sum, x, d_logits, w, w, w, most, m.cols, m.inner, m.experts, m.chosen, 1, 0};
+  ExpertsArgs args = {sum, x, d_logits, w, w, w, most, m.cols, m.inner, m.experts, m.chosen, 1, 0, 1};
   uint8_t* workspace = reserve<uint8_t>(experts_workspace(args));
   auto run = [&](int count) {
     args.rows = count;

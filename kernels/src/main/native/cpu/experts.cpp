@@ -127,6 +127,7 @@ void down_item(Device& dev, const ExpertsJob& all, int64_t item, float* scratch)
 void add_up(const ExpertsJob& job, int64_t row) {
   const int cols = job.down.out_cols;
   float* sum = reinterpret_cast<float*>(job.op->sum) + row * cols;
+  if (!job.add) std::fill_n(sum, cols, 0.0f);
   for (int64_t i = row * job.op->chosen; i < (row + 1) * job.op->chosen; i++) {
     const float* out = job.out + static_cast<int64_t>(job.slot[i]) * cols;
     for (int c = 0; c < cols; c++) sum[c] += job.weight[i] * out[c];
@@ -182,6 +183,7 @@ void prepare_experts(const QrExperts& op, int flags, int rows, ExpertsJob& job) 
   job.op = &op;
   job.rows = rows;
   job.normalised = (flags & QR_NORMALISED) != 0;
+  job.add = (flags & QR_ADD) != 0;
   const int64_t pairs = static_cast<int64_t>(rows) * op.chosen;
   job.slots = static_cast<int32_t>(round_up(pairs + std::min<int64_t>(op.experts, pairs) * (kRowBlock - 1), kRowBlock));
   QrWeight gate_up[2] = {op.gate, op.up}, down = op.down;

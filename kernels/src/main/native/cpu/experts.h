@@ -25,7 +25,7 @@ struct ExpertsPlan {
 struct ExpertsJob {
   const QrExperts* op;
   int32_t rows, slots;             // of x; slots that there is room for
-  bool normalised;
+  bool normalised, add;
   LinearJob gate_up, down;         // of the first expert, over all slots
   QrGated gate;
   // In the device's memory for experts:

@@ -141,8 +141,8 @@ __global__ void expert_sum_kernel(ExpertsArgs a, Sorted s) {
   start_after_previous();
   const int64_t row = blockIdx.x;
   for (int column = threadIdx.x * kVector; column < a.cols; column += kThreads * kVector) {
-    float sum[kVector];
-    load8(sum, a.sum + row * a.cols + column);
+    float sum[kVector] = {};
+    if (a.add != 0) load8(sum, a.sum + row * a.cols + column);
     for (int64_t i = row * a.chosen; i < (row + 1) * a.chosen; i++) {
       float out[kVector];
       load8(out, s.out + static_cast<int64_t>(s.slot[i]) * a.cols + column);

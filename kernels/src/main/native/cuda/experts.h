@@ -24,6 +24,7 @@ struct ExpertsArgs {
   int32_t experts, chosen;
   int32_t normalised;   // 1: weights of the chosen add up to 1; 0: softmax over all experts
   int32_t gelu;         // as GatedArgs
+  int32_t add;          // 1: to what sum holds
 };
 /// workspace: experts_workspace bytes, aligned to 16. Its size and every grid depend on the shape alone, not on the logits.
 cudaError_t experts(const ExpertsArgs& args, uint8_t* workspace, cudaStream_t stream);

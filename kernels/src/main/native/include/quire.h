@@ -171,7 +171,7 @@ enum { QR_SILU = 0, QR_GELU_TANH = 1 };
 
 /* QR_OP_EXPERTS: a mixture of gated feed-forward blocks. For each row the `chosen` largest of logits [rows, experts] are
    taken, ties by lowest id. The weight of each is its softmax over all experts; with QR_NORMALISED divided by the sum of the
-   chosen ones'. sum[r, :] += over the chosen experts e, best first, weight * down_e (act(gate_e x[r, :]) * up_e x[r, :]).
+   chosen ones'. sum[r, :] = (QR_ADD: +=) over the chosen experts e, best first, weight * down_e (act(gate_e x[r, :]) * up_e x[r, :]).
    x, sum [rows, cols]; gate and up [experts * inner, cols], down [experts * cols, inner], expert after expert. cols and inner
    are multiples of 32, on CUDA of 64. rows T, or R with QR_ROWS_LOGITS. Inputs are quantised as those of LINEAR are. */
 typedef struct QrExperts {

@@ -18,7 +18,7 @@ void experts(const Types& types, int rows, int experts, int chosen, int flags, u
   const std::vector<float> x = random.normals(count), before = random.normals(count),
                            logits = random.normals(static_cast<size_t>(rows * experts));
   const std::vector<double> wanted = mixture({rows, experts, chosen, (flags & QR_NORMALISED) != 0, gate, up, down},
-                                             std::vector<double>(before.begin(), before.end()),
+                                             (flags & QR_ADD) != 0 ? std::vector<double>(before.begin(), before.end()) : std::vector<double>(count),
                                              std::vector<double>(x.begin(), x.end()), logits);
   std::vector<float> first;
   for (const Setup& setup : setups()) {
@@ -56,7 +56,7 @@ void expert_cases() {
   uint64_t seed = 51;
   for (const Types& types : {Types{QR_Q4_K, QR_Q6_K, QR_Q8_0, 3e-2}, {QR_Q4_0, QR_F32, QR_F16, 3e-2}, {QR_BF16, QR_F32, QR_Q4_1, 3e-2},
                              {QR_F32, QR_F32, QR_BF16, 1e-5}}) {
-    experts(types, 3, 4, 2, QR_NORMALISED, seed++);
+    experts(types, 3, 4, 2, QR_NORMALISED | QR_ADD, seed++);
     experts(types, 17, 3, 1, QR_HIGH_PRECISION, seed++);
   }
 }

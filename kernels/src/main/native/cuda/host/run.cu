@@ -177,6 +177,7 @@ ExpertsArgs experts_args(const QrExperts& a, int rows, int flags) {
   args.chosen = a.chosen;
   args.normalised = (flags & QR_NORMALISED) != 0;
   args.gelu = a.activation == QR_GELU_TANH;
+  args.add = (flags & QR_ADD) != 0;
   return args;
 }
 

@@ -18,7 +18,9 @@ final class JavaExperts {
         float[] sum = new float[cols];
         JavaKernels.read(JavaKernels.memory(op.x()), row, x, cols);
         JavaKernels.read(JavaKernels.memory(op.logits()), row, logits, logits.length);
-        JavaKernels.read(JavaKernels.memory(op.sum()), row, sum, cols);
+        if (op.add()) {
+            JavaKernels.read(JavaKernels.memory(op.sum()), row, sum, cols);
+        }
         int[] chosen = best(logits, op.chosen());
         double largest = logits[chosen[0]];
         double total = 0;

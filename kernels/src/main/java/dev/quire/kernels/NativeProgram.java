@@ -107,6 +107,7 @@ final class NativeProgram implements Backend.Program {
                         EXPERTS,
                         rows(op.rows())
                                 | (op.normalised() ? NORMALISED : 0)
+                                | (op.add() ? ADD : 0)
                                 | (op.highPrecision() ? HIGH_PRECISION : 0),
                         experts(op));
             case Op.GatherRows op ->

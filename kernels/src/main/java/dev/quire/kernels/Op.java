@@ -178,7 +178,8 @@ public sealed interface Op {
      * A mixture of gated feed-forward blocks: for each row the {@code chosen} largest of {@code logits [rows, experts]}
      * are taken, ties by lowest id, and weighed by their softmax over all experts, with {@code normalised} divided by the
      * sum of the chosen ones'. {@code sum[r] += Σ weight down_e (act(gate_e x[r]) up_e x[r])}, best first. gate, up
-     * {@code [experts inner, x.cols]} and down {@code [experts x.cols, inner]} hold expert after expert.
+     * {@code [experts inner, x.cols]} and down {@code [experts x.cols, inner]} hold expert after expert. Without {@code add} sum
+     * is overwritten.
      */
     record Experts(
             Tensor sum,
@@ -189,6 +190,7 @@ public sealed interface Op {
             Weight down,
             int chosen,
             boolean normalised,
+            boolean add,
             Activation activation,
             boolean highPrecision,
             Rows rows)

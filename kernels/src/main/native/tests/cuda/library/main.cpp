@@ -66,7 +66,7 @@ void expert_case(Rig& rig, int32_t type, int tokens, int flags, Random& random) 
   const QrExperts op = {sum.address(), d_x.address(), d_logits.address(), gate.weight, up.weight, down.weight, kExperts, kChosen, QR_SILU, 0};
   StepData step = StepData::rows(tokens);
   check(rig.run(QR_OP_EXPERTS, flags, &op, step.view()) == QR_OK, "experts of %s", type_name(type));
-  const std::vector<float> start = floats_of(before, count), rows = floats_of(x, count);
+  const std::vector<float> start = (flags & QR_ADD) != 0 ? floats_of(before, count) : std::vector<float>(count), rows = floats_of(x, count);
   const std::vector<double> wanted =
       mixture({tokens, kExperts, kChosen, (flags & QR_NORMALISED) != 0, gate.matrix, up.matrix, down.matrix},
               std::vector<double>(start.begin(), start.end()), std::vector<double>(rows.begin(), rows.end()), logits);
@@ -136,7 +136,7 @@ void weight_cases(Rig& rig) {
     linear_case(rig, type, 48, 256, 2, QR_ADD, random);
     embed_case(rig, type, 128, 256, random);
     embed_case(rig, type, 48, 256, random);
-    expert_case(rig, type, 2, QR_NORMALISED, random);
+    expert_case(rig, type, 2, QR_NORMALISED | QR_ADD, random);
     expert_case(rig, type, 11, QR_ROWS_LOGITS, random);
   }
   // Weights made dense first.

@@ -180,7 +180,8 @@ class ExpertsConformanceTest {
     }
 
     private static Op.Experts experts(Tensor sum, Tensor x, Tensor logits, Weight gate, Weight down, int chosen) {
-        return new Op.Experts(sum, x, logits, gate, gate, down, chosen, true, Activation.SILU, false, Rows.TOKENS);
+        return new Op.Experts(
+                sum, x, logits, gate, gate, down, chosen, true, true, Activation.SILU, false, Rows.TOKENS);
     }
 
     private static void refused(Rig rig, Op op, String message) {
@@ -204,6 +205,7 @@ class ExpertsConformanceTest {
                 rig.weight(c.down()),
                 s.chosen,
                 c.normalised,
+                true,
                 Activation.SILU,
                 c.high,
                 c.rowsOf);

@@ -31,8 +31,7 @@ class TensorParallelTest {
     }
 
     static Stream<String> models() {
-        return TinyModels.names().stream()
-                .filter(name -> !name.contains("-fp8-") && !name.equals("mixtral") && !name.contains("-moe"));
+        return TinyModels.names().stream().filter(name -> !name.contains("-fp8-"));
     }
 
     private static void assertLikeTheReference(String name, ModelLoader.LoadedRunner model) {
@@ -53,9 +52,10 @@ class TensorParallelTest {
     }
 
     @Test
-    void aMixtureOfExpertsIsNotSplit() {
-        assertThatThrownBy(() -> load(TinyModels.folder("qwen3-moe"), 2).close())
-                .hasMessageContaining("tensor-parallel-size is 2, allowed for a mixture of experts: 1");
+    void expertsTooNarrowForTheRanksAreRefused() {
+        assertThatThrownBy(() -> load(TinyModels.folder("qwen3-moe"), 4).close())
+                .hasMessageContaining("tensor-parallel-size is 4")
+                .hasMessageContaining("experts of");
     }
 
     /** As near as on one device, where the CPU keeps them as bfloat16. */
@@ -80,7 +80,7 @@ class TensorParallelTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama-tied", "qwen2"})
+    @ValueSource(strings = {"llama-tied", "qwen2", "mixtral", "qwen3-moe"})
     void soDoRanksOfAGgufFile(String name, @TempDir Path folder) throws IOException {
         Path file = Files.write(folder.resolve(name + ".gguf"), TinyGguf.of(name));
         try (ModelLoader.LoadedRunner model = load(file, 2)) {

@@ -8,7 +8,7 @@ import dev.quire.kernels.Weight;
  * The mixture of experts of one layer. Every matrix but the router's holds that of each expert, one below the other.
  *
  * @param router {@code [experts, hidden]}
- * @param gate {@code [experts inner, hidden]}
+ * @param gate {@code [experts inner, hidden]}, inner being the rank's share
  * @param up {@code [experts inner, hidden]}
  * @param down {@code [experts hidden, inner]}
  */
@@ -22,8 +22,8 @@ record Experts(ModelConfig.Experts shape, Weight router, Weight gate, Weight up,
         return new Experts(
                 shape,
                 w.matrix(at + "gate.weight", count, c.hidden()),
-                w.experts(experts, gate + ".weight", count, inner, c.hidden()),
-                w.experts(experts, up + ".weight", count, inner, c.hidden()),
-                w.experts(experts, down + ".weight", count, c.hidden(), inner));
+                w.expertsColumnParallel(experts, gate + ".weight", count, inner, c.hidden()),
+                w.expertsColumnParallel(experts, up + ".weight", count, inner, c.hidden()),
+                w.expertsRowParallel(experts, down + ".weight", count, c.hidden(), inner));
     }
 }

@@ -84,7 +84,10 @@ public final class Forward {
         }
     }
 
-    /** {@code sum +=} what the experts that the router chooses for each row make of x. */
+    /**
+     * {@code sum +=} what the experts that the router chooses for each row make of x, of whose inner columns each rank has
+     * some: one rank adds its part to the sum, which all have, the others follow.
+     */
     void addExperts(Tensor sum, Tensor x, Experts experts) {
         ModelConfig.Experts shape = experts.shape();
         Tensor logits = linear("router", x, null, List.of(experts.router()));
@@ -97,9 +100,13 @@ public final class Forward {
                 experts.down(),
                 shape.chosen(),
                 shape.normalised(),
+                shard.first(),
                 config.activation(),
                 highPrecision,
                 rows));
+        if (shard.split()) {
+            operations.add(new Op.AllReduce(sum, rows));
+        }
     }
 
     /**

@@ -79,14 +79,11 @@ public record ModelConfig(
      * @throws IllegalArgumentException when something cannot be shared out evenly
      */
     public ModelConfig share(int ranks) {
-        if (experts != null && ranks > 1) {
-            throw new IllegalArgumentException(
-                    "tensor-parallel-size is " + ranks + ", allowed for a mixture of experts: 1");
-        }
-        if (kvHeads % ranks != 0 || inner % ranks != 0) {
+        if (!sharedBy(ranks)) {
+            String mixture = experts == null ? "" : ", experts of " + experts.inner;
             throw new IllegalArgumentException("tensor-parallel-size is " + ranks + ", but the model has " + heads
-                    + " query heads, " + kvHeads + " key-value heads and " + inner
-                    + " feed-forward columns; allowed here: " + shares());
+                    + " query heads, " + kvHeads + " key-value heads and " + inner + " feed-forward columns" + mixture
+                    + "; allowed here: " + shares());
         }
         return new ModelConfig(
                 architecture,
@@ -105,13 +102,18 @@ public record ModelConfig(
                 tiedEmbeddings,
                 slidingWindow,
                 activation,
-                experts);
+                experts == null ? null : experts.share(ranks));
+    }
+
+    private boolean sharedBy(int ranks) {
+        boolean dense = kvHeads % ranks == 0 && inner % ranks == 0;
+        return dense && (experts == null || experts.inner % (ranks * Experts.COLUMNS) == 0);
     }
 
     /** Numbers of ranks that the model can be split over; heads are a multiple of kvHeads. */
     private String shares() {
         return IntStream.rangeClosed(1, kvHeads)
-                .filter(n -> kvHeads % n == 0 && inner % n == 0)
+                .filter(this::sharedBy)
                 .mapToObj(Integer::toString)
                 .collect(Collectors.joining(", "));
     }
@@ -126,6 +128,13 @@ public record ModelConfig(
      * @param denseLayers layers that have a plain feed-forward block
      */
     public record Experts(int count, int chosen, int inner, boolean normalised, Set<Integer> denseLayers) {
+        /** What {@link #inner} is a multiple of, on each rank. */
+        private static final int COLUMNS = 32;
+
+        private Experts share(int ranks) {
+            return new Experts(count, chosen, inner / ranks, normalised, denseLayers);
+        }
+
         public Experts {
             within("experts", count, 1 << 12);
             within("experts per token", chosen, count);

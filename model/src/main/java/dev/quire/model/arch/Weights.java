@@ -120,10 +120,10 @@ public final class Weights implements AutoCloseable {
         return new Slice(tensor, from, Math.min(bytes, all - from), 1);
     }
 
-    /** This rank's {@code share} columns of a matrix. */
+    /** This rank's {@code share} columns of a matrix, or of several that the tensor holds. */
     private Slice columns(WeightTensor tensor, int share) {
         int block = tensor.type().blockElements();
-        long cols = tensor.shape()[1];
+        long cols = tensor.shape()[tensor.shape().length - 1];
         if ((long) share * shard.ranks() != cols || share % block != 0) {
             throw new WeightsException(
                     source.path(),
@@ -131,7 +131,7 @@ public final class Weights implements AutoCloseable {
                             + shard.ranks() + " ranks cannot share: each would need a multiple of " + block);
         }
         long bytes = tensor.type().bytes(share);
-        return new Slice(tensor, shard.rank() * bytes, bytes, (int) tensor.shape()[0]);
+        return new Slice(tensor, shard.rank() * bytes, bytes, Math.toIntExact(tensor.elements() / cols));
     }
 
     /** The weight {@code [rows, cols]} that slices of one type make up; the same one at each call. */
@@ -155,31 +155,56 @@ public final class Weights implements AutoCloseable {
     }
 
     /**
-     * The matrices {@code [rows, cols]} of {@code count} experts, one below the other, as one weight: the file has one
-     * tensor {@code [count, rows, cols]}, or one of each expert.
+     * This rank's rows of the matrices {@code [rows, cols]} of {@code count} experts, one below the other, as one weight: the
+     * file has one tensor {@code [count, rows, cols]}, or one of each expert.
      *
      * @param at what stands before the expert's number in the tensors' names
      * @param name what stands behind it
      */
-    public Weight experts(String at, String name, int count, int rows, int cols) {
-        return loaded(at + name, Math.multiplyExact(count, rows), cols, () -> {
-            if (source.find(at + name) != null) {
-                return List.of(Slice.of(shaped(at + name, count, rows, cols)));
-            }
-            List<Slice> slices = new ArrayList<>();
-            for (int e = 0; e < count; e++) {
-                WeightTensor tensor = shaped(at + e + "." + name, rows, cols);
-                slices.add(Slice.of(tensor));
-                DType first = slices.getFirst().tensor.type();
-                if (tensor.type() != first) {
-                    throw new WeightsException(
-                            source.path(),
-                            "tensor " + tensor.name() + " is " + tensor.type() + ", that of the first expert " + first
-                                    + "; experts of one type are supported");
-                }
-            }
-            return slices;
+    public Weight expertsColumnParallel(String at, String name, int count, int rows, int cols) {
+        int share = rows / shard.ranks();
+        return loaded(part(at + name), Math.multiplyExact(count, share), cols, () -> {
+            List<WeightTensor> tensors = expertTensors(at, name, count, rows, cols);
+            int matrices = count / tensors.size();
+            return tensors.stream().map(t -> rowsOfEach(t, matrices)).toList();
         });
+    }
+
+    /** This rank's columns of such matrices. */
+    public Weight expertsRowParallel(String at, String name, int count, int rows, int cols) {
+        int share = cols / shard.ranks();
+        return loaded(
+                part(at + name),
+                Math.multiplyExact(count, rows),
+                share,
+                () -> expertTensors(at, name, count, rows, cols).stream()
+                        .map(tensor -> columns(tensor, share))
+                        .toList());
+    }
+
+    /** This rank's rows of each of the matrices that a tensor holds. */
+    private Slice rowsOfEach(WeightTensor tensor, int matrices) {
+        long bytes = tensor.data().byteSize() / matrices / shard.ranks();
+        return new Slice(tensor, shard.rank() * bytes, bytes, matrices);
+    }
+
+    private List<WeightTensor> expertTensors(String at, String name, int count, int rows, int cols) {
+        if (source.find(at + name) != null) {
+            return List.of(shaped(at + name, count, rows, cols));
+        }
+        List<WeightTensor> tensors = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            WeightTensor tensor = shaped(at + e + "." + name, rows, cols);
+            tensors.add(tensor);
+            DType first = tensors.getFirst().type();
+            if (tensor.type() != first) {
+                throw new WeightsException(
+                        source.path(),
+                        "tensor " + tensor.name() + " is " + tensor.type() + ", that of the first expert " + first
+                                + "; experts of one type are supported");
+            }
+        }
+        return tensors;
     }
 
     /**
